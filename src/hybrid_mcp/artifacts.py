@@ -1,0 +1,194 @@
+"""Made files: each set lives in one folder, named by the hash of what it was made from.
+
+A folder is written under a temporary name and renamed when its manifest is complete, so whatever
+stands under an id is whole, and doing the same work again finds it. Manifests hold no clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from weakref import WeakValueDictionary
+
+from hybrid_mcp.errors import NotFound, StorageError
+from hybrid_mcp.languages import Bilingual
+
+Kind = Literal["source", "script", "audio", "transcript"]
+
+_ID = re.compile(r"(?P<kind>source|script|audio|transcript)-[0-9a-f]{16}")
+_MANIFEST = "manifest.json"
+_UNFINISHED = ".making-"
+_ABANDONED_AFTER = 24 * 3600.0
+"""Seconds after which an unfinished folder is taken for the leftover of a killed process."""
+
+
+def artifact_id(kind: Kind, made_from: Mapping[str, Any]) -> str:
+    """The id of what is made from `made_from` (JSON values only): same inputs, same id."""
+    canonical = json.dumps(made_from, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return f"{kind}-{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A finished folder."""
+
+    id: str
+    folder: Path
+    summary: Mapping[str, Any]
+    """What its maker wanted to remember (JSON), so that a repeated request needs no other file."""
+    files: tuple[str, ...]
+
+    def path(self, name: str) -> Path:
+        """The absolute path of one of its files."""
+        return self.folder / name
+
+    def read_text(self, name: str) -> str:
+        """The text of one of its files."""
+        with _storage_errors():
+            return self.path(name).read_text(encoding="utf-8")
+
+
+@dataclass(slots=True)
+class Draft:
+    """A folder being made. Files put into `folder` and `summary` become the artifact."""
+
+    folder: Path
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write one UTF-8 file with `\\n` line ends on every platform."""
+        path = self.folder / name
+        with _storage_errors():
+            path.write_text(text, encoding="utf-8", newline="\n")
+        return path
+
+
+class Artifacts:
+    """The folders under one data directory. Several processes may share it."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.root = data_dir / "artifacts"
+        # Weak: a lock lives as long as somebody makes, or waits for, its artifact.
+        self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def open(self) -> None:
+        """Make the folder and remove what killed processes left behind."""
+        with _storage_errors():
+            self.root.mkdir(parents=True, exist_ok=True)
+            for left in self.root.glob(f"{_UNFINISHED}*"):
+                with contextlib.suppress(FileNotFoundError):  # another process may be sweeping too
+                    if time.time() - left.stat().st_mtime > _ABANDONED_AFTER:
+                        shutil.rmtree(left, ignore_errors=True)
+
+    def find(self, artifact: str) -> Artifact | None:
+        """The artifact with this id, or None."""
+        if _ID.fullmatch(artifact) is None:
+            return None
+        folder = self.root / artifact
+        try:
+            manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError) as error:
+            raise StorageError(
+                ja=f"{folder} の manifest.json が読めません ({error})。フォルダを消して、もう一度作ってください。",
+                en=f"Cannot read manifest.json in {folder} ({error}). Delete the folder and make it again.",
+            ) from error
+        return Artifact(artifact, folder, manifest["summary"], tuple(manifest["files"]))
+
+    def get(self, artifact: str, kind: Kind) -> Artifact:
+        """The artifact of this kind with this id.
+
+        Raises:
+            NotFound: naming the nearest ids of that kind.
+        """
+        found = self.find(artifact) if artifact.startswith(f"{kind}-") else None
+        if found is None:
+            raise NotFound.named(Bilingual(ja=f"{kind} の id", en=f"{kind} id"), artifact, self.ids(kind))
+        return found
+
+    def ids(self, kind: Kind) -> list[str]:
+        """The ids of a kind, newest first."""
+        found = [path for path in self.root.glob(f"{kind}-*") if _ID.fullmatch(path.name)]
+        found.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        return [path.name for path in found]
+
+    @asynccontextmanager
+    async def making(self, artifact: str) -> AsyncIterator[Draft | Artifact]:
+        """Make an artifact, or find it made: `match` on what is lent.
+
+        Two callers in this process that ask for the same id do the work once. When the block ends
+        without an error the draft is given its manifest and its name; otherwise it is removed.
+        """
+        lock = self._making.setdefault(artifact, asyncio.Lock())
+        async with lock:
+            if (found := self.find(artifact)) is not None:
+                yield found
+                return
+            draft = self._begin()
+            try:
+                yield draft
+                self._finish(artifact, draft)
+            finally:
+                shutil.rmtree(draft.folder, ignore_errors=True)
+
+    def _begin(self) -> Draft:
+        folder = self.root / f"{_UNFINISHED}{os.getpid()}-{secrets.token_hex(4)}"
+        with _storage_errors():
+            folder.mkdir(parents=True)
+        return Draft(folder)
+
+    def _finish(self, artifact: str, draft: Draft) -> None:
+        files = {path.name: _fingerprint(path) for path in sorted(draft.folder.iterdir())}
+        manifest = {"id": artifact, "summary": draft.summary, "files": files}
+        draft.write_text(_MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
+        with _storage_errors():
+            try:
+                draft.folder.rename(self.root / artifact)
+            except OSError as error:
+                # Another process finished the same work first: theirs is as good as ours.
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.EACCES) or self.find(artifact) is None:
+                    raise
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    with _storage_errors(), path.open("rb") as file:
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
+
+
+@contextlib.contextmanager
+def _storage_errors() -> Iterator[None]:
+    """Turn what the operating system says about the data directory into our words."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or "?"
+        match error.errno:
+            case errno.ENOSPC | errno.EDQUOT:
+                raise StorageError(
+                    ja=f"ディスクがいっぱいで {where} に書けません。空きを作って、もう一度実行してください。",
+                    en=f"The disk is full: cannot write {where}. Free some space and try again.",
+                ) from error
+            case errno.EROFS | errno.EACCES | errno.EPERM:
+                raise StorageError(
+                    ja=f"{where} に書き込めません。HYBRID_MCP_DATA_DIR を書き込める場所にしてください。",
+                    en=f"{where} is not writable. Point HYBRID_MCP_DATA_DIR at a folder that is.",
+                ) from error
+            case _:
+                raise StorageError(
+                    ja=f"{where} の読み書きに失敗しました: {error.strerror}。",
+                    en=f"Reading or writing {where} failed: {error.strerror}.",
+                ) from error

@@ -1,0 +1,1 @@
+"""From script to episode: timeline, subtitles, master, report."""

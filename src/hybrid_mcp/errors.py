@@ -1,0 +1,88 @@
+"""Every exception we raise.
+
+    HybridError
+    ├── InvalidInput            the caller's request cannot be served as it is
+    │   ├── NotFound            an id, voice or model that does not exist (names the nearest)
+    │   ├── UnsupportedLanguage no installed engine speaks, hears or writes it
+    │   ├── PathRefused         a path outside the allowed roots, or not a readable file
+    │   └── MediaRefused        a file that is not what it says, broken, or over a limit
+    ├── EngineError             an engine could not do its work
+    │   ├── ModelMissing        its weights are not on this machine yet
+    │   └── DeadlineExceeded    it took longer than it was given
+    └── StorageError            the data directory is full, read-only or damaged
+
+Each carries its sentence in Japanese and English: what happened, and what to do about it.
+The faces (MCP tools, command line) pick the language; nothing above an adapter names a
+library's exception.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from hybrid_mcp.languages import Bilingual, Language
+
+
+class HybridError(Exception):
+    """Anything that went wrong and that we can explain."""
+
+    def __init__(self, *, ja: str, en: str) -> None:
+        super().__init__(en)
+        self.message = Bilingual(ja=ja, en=en)
+
+    def text(self, language: Language) -> str:
+        """What happened and what to do, in `language`."""
+        return self.message.in_(language)
+
+
+class InvalidInput(HybridError):
+    """The request cannot be served as it is."""
+
+
+class NotFound(InvalidInput):
+    """Something was asked for by a name or id that does not exist."""
+
+    @classmethod
+    def named(cls, what: Bilingual, asked: str, known: Iterable[str], *, remedy: Bilingual | None = None) -> NotFound:
+        """`asked` is none of `known`: name the nearest ones."""
+        names = sorted(set(known))
+        shown = asked if len(asked) <= 80 else asked[:77] + "…"
+        near = difflib.get_close_matches(asked, names, n=3, cutoff=0.5) or names[:8]
+        ja = f"{what.ja}「{shown}」はありません。"
+        en = f"There is no {what.en} {shown!r}."
+        if near:
+            ja += f"近いもの: {', '.join(near)}。"
+            en += f" Nearest: {', '.join(near)}."
+        if remedy is not None:
+            ja += remedy.ja
+            en += f" {remedy.en}"
+        return cls(ja=ja, en=en)
+
+
+class UnsupportedLanguage(InvalidInput):
+    """No installed engine can speak, hear or write this language."""
+
+
+class PathRefused(InvalidInput):
+    """The path may not be read, or is not a readable regular file."""
+
+
+class MediaRefused(InvalidInput):
+    """The file is not the audio it claims to be, is broken, or exceeds a limit."""
+
+
+class EngineError(HybridError):
+    """An engine could not do its work."""
+
+
+class ModelMissing(EngineError):
+    """The engine's weights are not on this machine yet."""
+
+
+class DeadlineExceeded(EngineError):
+    """The engine took longer than it was given."""
+
+
+class StorageError(HybridError):
+    """The data directory is full, read-only or damaged."""

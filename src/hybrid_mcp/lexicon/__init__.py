@@ -1,0 +1,1 @@
+"""Readings: how written words are spoken."""

@@ -1,0 +1,146 @@
+"""What a script is: papers, numbered sources, lines with evidence."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from hybrid_mcp.languages import Language
+
+Style = Literal["popular", "educational", "academic", "news", "dialogue", "kids"]
+Speaker = Annotated[str, Field(min_length=1, max_length=40)]
+Origin = Literal["title", "authors", "publication_year", "abstract", "full_text", "content"]
+
+
+def _clean(text: str) -> str:
+    """Refuse what no engine can speak or store; form feeds of pasted PDFs become line breaks."""
+    text = text.replace("\f", "\n").replace("\v", "\n")
+    for position, char in enumerate(text):
+        if char in "\n\r\t":
+            continue
+        category = unicodedata.category(char)
+        if category == "Cs":
+            raise ValueError(
+                f"half of a surrogate pair (U+{ord(char):04X}) at character {position}; send valid Unicode"
+                f" / {position} 文字目に片割れのサロゲート (U+{ord(char):04X}) があります。正しい Unicode で送ってください"
+            )
+        if category == "Cc":
+            raise ValueError(
+                f"control character U+{ord(char):04X} at character {position}; remove it"
+                f" / {position} 文字目に制御文字 U+{ord(char):04X} があります。取り除いてください"
+            )
+    return text
+
+
+CleanText = Annotated[str, AfterValidator(_clean)]
+"""Text without control characters (line breaks and tabs stay) and without lone surrogates."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Paper(_Model):
+    """What is known about the source."""
+
+    title: Annotated[CleanText, Field(min_length=1, max_length=500, description="Title of the paper.")]
+    authors: Annotated[list[Annotated[CleanText, Field(max_length=200)]], Field(max_length=100)] = Field(
+        default_factory=list, description="Names of the authors, in order."
+    )
+    abstract: Annotated[CleanText, Field(min_length=1, max_length=50_000, description="The abstract, verbatim.")]
+    publication_year: Annotated[int, Field(ge=1500, le=2200)] | None = Field(None, description="Year of publication.")
+    url: Annotated[CleanText, Field(max_length=2000)] | None = Field(None, description="Where the paper is.")
+    doi: Annotated[CleanText, Field(max_length=200)] | None = Field(None, description="DOI without resolver.")
+    full_text: Annotated[CleanText, Field(max_length=1_000_000)] | None = Field(
+        None, description="The body, if you have it."
+    )
+
+
+class SourceSentence(_Model):
+    """One numbered piece of the source: what evidence points at."""
+
+    number: int
+    """Counts from 1 over the whole source."""
+    text: str
+    """Verbatim."""
+    origin: Origin
+
+
+class Line(_Model):
+    """One thing one speaker says."""
+
+    id: str
+    """Stable: the hash of speaker and text, so that editing another line does not change it."""
+    speaker: Speaker
+    text: str
+    """What stands on screen."""
+    spoken: str
+    """What the voice reads: numbers, units and symbols of `text` written out."""
+    evidence: tuple[int, ...] = ()
+    """Numbers of the source sentences the line rests on; none for framing."""
+    spans: tuple[str, ...] = ()
+    """Those sentences, verbatim. A span shows where a line comes from, not that it follows from it."""
+
+    @property
+    def grounded(self) -> bool:
+        """Whether the line rests on the source; otherwise it is framing (greeting, transition …)."""
+        return bool(self.evidence)
+
+
+class Section(_Model):
+    """Lines under one heading; also a chapter of the video."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+class Chapter(_Model):
+    """A heading and when it starts."""
+
+    title: str
+    start: float
+    """Seconds, planned from the length of the text. The timeline of a narration has the real ones."""
+
+
+class Complaint(_Model):
+    """Something about a line, or the whole script, that its reader should know."""
+
+    line: str | None
+    """Id of the line; None for the whole script."""
+    rule: str
+    """Short name of the rule, e.g. `numeral-not-in-evidence`."""
+    ja: str
+    en: str
+
+
+class Script(_Model):
+    """A narration script whose every line says what it rests on."""
+
+    id: str
+    title: str
+    hook: str
+    language: Language
+    style: Style
+    engine: str
+    """Who wrote it: `extractive/…`, or the name the client gave."""
+    target_minutes: float | None
+    planned_seconds: float
+    sections: tuple[Section, ...]
+    chapters: tuple[Chapter, ...]
+    sources: tuple[str, ...]
+    """Citations for people."""
+    description: str
+    """For the video's description box."""
+    tags: tuple[str, ...]
+    grounded_share: float
+    """Share of the spoken characters, 0–1, that stands in lines with evidence."""
+    complaints: tuple[Complaint, ...]
+    source: tuple[SourceSentence, ...]
+    source_id: str
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """All lines in the order they are spoken."""
+        return tuple(line for section in self.sections for line in section.lines)

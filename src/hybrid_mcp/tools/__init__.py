@@ -1,0 +1,1 @@
+"""What a model can call: one thin file per tool."""
