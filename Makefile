@@ -1,0 +1,56 @@
+# hybrid-mcp: `make demo` to hear it, `make test` to check it. Needs Python >= 3.11, nothing else.
+PYTHON ?= python3
+VENV   := .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: install test-env models demo test quick lint lock clean
+install: $(VENV)/.installed
+test-env: $(VENV)/.installed-test
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed / Python 3.11 以上が必要です")'
+	$(PYTHON) -m venv $(VENV)
+
+# Hatchling, which builds the package itself, is in the lock: nothing is fetched without a hash.
+$(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --quiet --require-hashes -r requirements.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-test: requirements-test.lock $(VENV)/.installed
+	$(PIP) install --quiet --require-hashes -r requirements-test.lock
+	@touch $@
+
+models: install
+	$(BIN)/hybrid-mcp models fetch
+
+demo: install
+	$(BIN)/hybrid-mcp demo
+
+test: test-env models lint
+	$(BIN)/python -m pytest
+
+# Everything that needs no model: under a minute.
+quick: test-env lint
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: test-env
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# Lock files name hashes, never addresses.
+UV := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+      --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+lock: test-env
+	$(PIP) install --quiet uv
+	$(UV) --extra build pyproject.toml --output-file requirements.lock
+	$(UV) --extra build --extra test pyproject.toml --output-file requirements-test.lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
