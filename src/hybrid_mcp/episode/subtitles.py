@@ -1,0 +1,197 @@
+"""Subtitles from timed text: where to break lines and cues, and the two file formats.
+
+At most two lines of about twenty full-width characters (the width Japanese broadcasters and the
+video sites settle on), broken at phrase ends found by budoux, with the line-start rules of
+JIS X 4051 (no closing mark or small kana at a line's start) and no particle there either.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from budoux import Parser
+
+LINE_WIDTH = 40
+"""Widest line in half-width columns: twenty full-width characters, forty Latin ones."""
+CUE_LINES = 2
+_GAP = 1.0
+"""Seconds of silence that end a cue even in the middle of a sentence."""
+
+_NEVER_FIRST = frozenset(
+    "、。，．,.!?！？:;：；・…‥ー〜～」』）〕］｝〉》】”’)]}%％ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ々ゝゞ"
+)
+_PARTICLES = (
+    "から",
+    "まで",
+    "より",
+    "ので",
+    "のに",
+    "けど",
+    "でも",
+    "は",
+    "が",
+    "を",
+    "に",
+    "へ",
+    "と",
+    "で",
+    "の",
+    "も",
+    "や",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A piece of text, and its place in seconds."""
+
+    text: str
+    start: float
+    end: float
+    break_after: bool = False
+    """Whether a cue must end here: a sentence, a segment or a speaker ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """What stands on screen from `start` to `end`, in seconds; lines are separated by `\\n`."""
+
+    start: float
+    end: float
+    text: str
+
+
+def width(text: str) -> int:
+    """Columns of `text`: two for full-width characters, one for others (Unicode TR 11)."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WFA" else 1 for char in text)
+
+
+def phrases(text: str, language: str) -> list[str]:
+    """`text` cut where a line may end: at Japanese phrase ends, or at spaces. Joined they are `text`."""
+    if language != "ja":
+        words = text.split(" ")
+        return [word + " " for word in words[:-1]] + words[-1:]
+    cut: list[str] = []
+    for piece in _budoux().parse(text):
+        if cut and (piece[0] in _NEVER_FIRST or piece.rstrip("、。 ") in _PARTICLES):
+            cut[-1] += piece
+        else:
+            cut.append(piece)
+    return cut
+
+
+def wrap(text: str, language: str, line_width: int = LINE_WIDTH) -> list[str]:
+    """Break `text` into lines no wider than `line_width`, two of them as even as their phrases allow."""
+    pieces = [part for phrase in phrases(text, language) for part in _fit(phrase, line_width)]
+    lines = _fill(pieces, line_width)
+    if len(lines) == CUE_LINES:
+        # The narrowest width that still needs only two lines balances them.
+        for narrower in range(max(width(piece.rstrip()) for piece in pieces), line_width):
+            balanced = _fill(pieces, narrower)
+            if len(balanced) == CUE_LINES:
+                return balanced
+    return lines
+
+
+def cues(pieces: Sequence[Timed], language: str) -> list[Cue]:
+    """Gather timed pieces into cues that fit the screen, in order, without overlap.
+
+    A piece that is too long for one cue is cut at phrase ends, its time shared by width.
+    """
+    cut = [part for piece in pieces for part in _divide(piece, language)]
+    made: list[Cue] = []
+    group: list[Timed] = []
+    for position, piece in enumerate(cut):
+        group.append(piece)
+        following = cut[position + 1] if position + 1 < len(cut) else None
+        if (
+            following is None
+            or piece.break_after
+            or following.start - piece.end > _GAP
+            or len(wrap(_joined([*group, following]), language)) > CUE_LINES
+        ):
+            text = _joined(group)
+            if text:
+                made.append(Cue(group[0].start, piece.end, "\n".join(wrap(text, language))))
+            group = []
+    return made
+
+
+def srt(subtitles: Sequence[Cue]) -> str:
+    """SubRip text of the cues."""
+    blocks = [
+        f"{number}\n{_stamp(cue.start, ',')} --> {_stamp(cue.end, ',')}\n{cue.text}\n"
+        for number, cue in enumerate(subtitles, 1)
+    ]
+    return "\n".join(blocks)
+
+
+def vtt(subtitles: Sequence[Cue]) -> str:
+    """WebVTT text of the cues."""
+    blocks = ["WEBVTT\n"]
+    for cue in subtitles:
+        text = cue.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        blocks.append(f"{_stamp(cue.start, '.')} --> {_stamp(cue.end, '.')}\n{text}\n")
+    return "\n".join(blocks)
+
+
+@cache
+def _budoux() -> Parser:
+    from budoux import load_default_japanese_parser  # noqa: PLC0415  (only Japanese needs the model)
+
+    return load_default_japanese_parser()
+
+
+def _fill(pieces: Sequence[str], line_width: int) -> list[str]:
+    lines = [""]
+    for piece in pieces:
+        if lines[-1] and width((lines[-1] + piece).rstrip()) > line_width:
+            lines.append("")
+        lines[-1] += piece
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _fit(phrase: str, line_width: int) -> list[str]:
+    """Cut a phrase wider than a line, anywhere a line may legally start."""
+    parts = [""]
+    for char in phrase:
+        if width(parts[-1] + char) > line_width and char not in _NEVER_FIRST and not char.isspace():
+            parts.append("")
+        parts[-1] += char
+    return parts
+
+
+def _divide(piece: Timed, language: str) -> list[Timed]:
+    if len(wrap(piece.text, language)) <= CUE_LINES:
+        return [piece]
+    groups: list[str] = [""]
+    for part in (part for phrase in phrases(piece.text, language) for part in _fit(phrase, LINE_WIDTH)):
+        if groups[-1] and len(wrap(groups[-1] + part, language)) > CUE_LINES:
+            groups.append("")
+        groups[-1] += part
+    total = sum(width(group) for group in groups)
+    parts: list[Timed] = []
+    done = 0
+    for group in groups:
+        start = piece.start + (piece.end - piece.start) * done / total
+        done += width(group)
+        end = piece.start + (piece.end - piece.start) * done / total
+        parts.append(Timed(group, start, end, break_after=piece.break_after and group is groups[-1]))
+    return parts
+
+
+def _joined(group: Sequence[Timed]) -> str:
+    return "".join(piece.text for piece in group).strip()
+
+
+def _stamp(seconds: float, point: str) -> str:
+    milliseconds = round(seconds * 1000)
+    return (
+        f"{milliseconds // 3_600_000:02}:{milliseconds // 60_000 % 60:02}"
+        f":{milliseconds // 1000 % 60:02}{point}{milliseconds % 1000:03}"
+    )

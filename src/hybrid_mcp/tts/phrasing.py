@@ -1,0 +1,94 @@
+"""From text to utterances: sentences, cut into the phrases a voice reads in one breath."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hybrid_mcp.episode import subtitles
+from hybrid_mcp.languages import Language
+from hybrid_mcp.lexicon.english import kana
+from hybrid_mcp.script.sentences import sentences
+from hybrid_mcp.script.speakable import speakable
+from hybrid_mcp.tts.interface import Phrase
+
+Utterance = tuple[Phrase, ...]
+"""What is spoken in one go, at most a sentence."""
+
+LONGEST = 160
+"""Characters spoken in one go. Longer sentences are cut at a pause: engines' memory grows with length."""
+
+# A pause mark ends a phrase, unless it stands inside a number (3.5, 1,234); brackets stand alone.
+_PAUSE = re.compile(
+    r".*?(?:[、。，．！？!?；;：…]+[」』）)\]】”’\"]*|[,.](?!\d)[」』）)\"]*|[）)](?=.)|.(?=[（(])|$)", re.DOTALL
+)
+_SOUND = re.compile(r"\w")
+_EDGES = "、。，．・,. \t\n"
+
+
+def utterances(text: str, language: Language) -> list[Utterance]:
+    """Cut `text` into what is spoken in one go. All that is shown, joined, is `text` without its line breaks."""
+    return [
+        part
+        for sentence in sentences(text, language)
+        if (phrases := tuple(_phrases(sentence, language)))
+        for part in _short(phrases)
+    ]
+
+
+def _phrases(sentence: str, language: Language) -> Iterator[Phrase]:
+    """The phrases of a sentence; what has no sound of its own is shown with its neighbour."""
+    waiting: Phrase | None = None
+    silent = ""
+    for shown, pause_after in _pieces(sentence, language):
+        spoken = speakable(shown, language).strip(_EDGES)
+        if language == "ja":
+            spoken = kana(spoken)
+        if not _SOUND.search(spoken):
+            if waiting is None:
+                silent += shown
+            else:
+                waiting = Phrase(waiting.shown + shown, waiting.spoken, waiting.pause_after or pause_after)
+            continue
+        if waiting is not None:
+            yield waiting
+        waiting = Phrase(silent + shown, spoken, pause_after)
+        silent = ""
+    if waiting is not None:
+        yield waiting
+
+
+def _pieces(sentence: str, language: Language) -> Iterator[tuple[str, bool]]:
+    for match in _PAUSE.finditer(sentence):
+        piece = match.group()
+        if not piece.strip():
+            continue
+        if len(subtitles.wrap(piece, language)) <= subtitles.CUE_LINES:
+            yield piece, True
+            continue
+        # Too long for the screen: also cut between the voice's pauses, where a line may end.
+        *cut, last = _lines(piece, language)
+        yield from ((line, False) for line in cut)
+        yield last, True
+
+
+def _lines(piece: str, language: Language) -> list[str]:
+    lines = [""]
+    for phrase in subtitles.phrases(piece, language):
+        if lines[-1] and subtitles.width(lines[-1] + phrase) > subtitles.LINE_WIDTH:
+            lines.append("")
+        lines[-1] += phrase
+    return lines
+
+
+def _short(phrases: Utterance) -> Iterator[Utterance]:
+    part: list[Phrase] = []
+    length = 0
+    for phrase in phrases:
+        if part and length + len(phrase.spoken) > LONGEST:
+            yield tuple(part)
+            part, length = [], 0
+        part.append(phrase)
+        length += len(phrase.spoken)
+    if part:
+        yield tuple(part)
