@@ -57,7 +57,7 @@ class Artifact:
 
     def read_text(self, name: str) -> str:
         """The text of one of its files."""
-        with _storage_errors():
+        with storage_errors():
             return self.path(name).read_text(encoding="utf-8")
 
 
@@ -69,9 +69,9 @@ class Draft:
     summary: dict[str, Any] = field(default_factory=dict)
 
     def write_text(self, name: str, text: str) -> Path:
-        """Write one UTF-8 file with `\\n` line ends on every platform."""
+        """Write one UTF-8 file with line feeds on every platform."""
         path = self.folder / name
-        with _storage_errors():
+        with storage_errors():
             path.write_text(text, encoding="utf-8", newline="\n")
         return path
 
@@ -86,7 +86,7 @@ class Artifacts:
 
     def open(self) -> None:
         """Make the folder and remove what killed processes left behind."""
-        with _storage_errors():
+        with storage_errors():
             self.root.mkdir(parents=True, exist_ok=True)
             for left in self.root.glob(f"{_UNFINISHED}*"):
                 with contextlib.suppress(FileNotFoundError):  # another process may be sweeping too
@@ -147,7 +147,7 @@ class Artifacts:
 
     def _begin(self) -> Draft:
         folder = self.root / f"{_UNFINISHED}{os.getpid()}-{secrets.token_hex(4)}"
-        with _storage_errors():
+        with storage_errors():
             folder.mkdir(parents=True)
         return Draft(folder)
 
@@ -155,7 +155,7 @@ class Artifacts:
         files = {path.name: _fingerprint(path) for path in sorted(draft.folder.iterdir())}
         manifest = {"id": artifact, "summary": draft.summary, "files": files}
         draft.write_text(_MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
-        with _storage_errors():
+        with storage_errors():
             try:
                 draft.folder.rename(self.root / artifact)
             except OSError as error:
@@ -165,12 +165,12 @@ class Artifacts:
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:
-    with _storage_errors(), path.open("rb") as file:
+    with storage_errors(), path.open("rb") as file:
         return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
 
 
 @contextlib.contextmanager
-def _storage_errors() -> Iterator[None]:
+def storage_errors() -> Iterator[None]:
     """Turn what the operating system says about the data directory into our words."""
     try:
         yield

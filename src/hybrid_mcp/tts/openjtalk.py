@@ -2,7 +2,7 @@
 
 HTS gives no durations, but at speed 1 synthesising any run of labels alone gives exactly the frames
 it has in the whole (FACTS.md), so the place of every phrase is known to one 5 ms frame. At other
-speeds the engine rounds over what it is given; each phrase is then synthesised by itself and joined,
+speeds the engine rounds over what it is given; each breath is then synthesised by itself and joined,
 its loudness taken from the speed-1 rendering because HTS normalises variance over what it is given.
 """
 
@@ -12,7 +12,7 @@ import asyncio
 import os
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -24,7 +24,7 @@ from hybrid_mcp.errors import EngineError
 from hybrid_mcp.tts.interface import Phrase, Prosody, Samples, Speech, Voice
 
 if TYPE_CHECKING:
-    from pyopenjtalk import HTSEngine
+    from pyopenjtalk.htsengine import HTSEngine
 
 SAMPLE_RATE = 48_000
 FRAME = 240
@@ -74,6 +74,7 @@ class OpenJTalk:
 
     def _speak(self, phrases: tuple[Phrase, ...], voice: Voice, prosody: Prosody) -> Speech:
         import pyopenjtalk  # noqa: PLC0415  (0.4-1.6 s, 60 MB)
+        from pyopenjtalk.htsengine import HTSEngine  # noqa: PLC0415
 
         try:
             with self._front_end:
@@ -81,7 +82,7 @@ class OpenJTalk:
             try:
                 hts = self._idle.get_nowait()
             except queue.Empty:
-                hts = pyopenjtalk.HTSEngine(pyopenjtalk.DEFAULT_HTS_VOICE)
+                hts = HTSEngine(pyopenjtalk.DEFAULT_HTS_VOICE)
             try:
                 samples, bounds = _render(runs, len(phrases), hts, voice.semitones + prosody.pitch, prosody)
             finally:
@@ -150,7 +151,13 @@ def _render(
     lengths = [len(synthesize(run.labels, 1.0)) for run in runs]
     pieces = np.split(whole, np.cumsum(lengths)[:-1]) if runs else []
     if prosody.speed != 1.0:
-        pieces = [_like(synthesize(run.labels, prosody.speed), piece) for run, piece in zip(runs, pieces, strict=True)]
+        pieces = [
+            piece
+            for breath in _breaths(runs)
+            for piece in _share(
+                synthesize([label for run in runs[breath] for label in run.labels], prosody.speed), pieces[breath]
+            )
+        ]
     bounds = [(0, 0)] * phrases
     place = 0
     placed: list[Samples] = []
@@ -168,10 +175,24 @@ def _render(
     return (np.concatenate(placed) if placed else np.zeros(0, np.float32)), tuple(bounds)
 
 
-def _like(samples: Samples, model: Samples) -> Samples:
-    """`samples` at the loudness of `model`."""
-    loud, wanted = float(np.sqrt(np.mean(samples**2))), float(np.sqrt(np.mean(model**2)))
-    return samples * np.float32(wanted / loud) if loud > 0 else samples
+def _breaths(runs: Sequence[_Run]) -> Iterator[slice]:
+    """The runs that have no silence between them, and each silence by itself."""
+    start = 0
+    for number in range(1, len(runs) + 1):
+        if number == len(runs) or runs[number].phrase is None or runs[number - 1].phrase is None:
+            yield slice(start, number)
+            start = number
+
+
+def _share(samples: Samples, model: Sequence[Samples]) -> list[Samples]:
+    """`samples` at the loudness of `model`, cut into pieces of the same proportions, at whole frames."""
+    whole = np.concatenate(model)
+    loud, wanted = float(np.sqrt(np.mean(samples**2))), float(np.sqrt(np.mean(whole**2)))
+    if loud > 0:
+        samples = samples * np.float32(wanted / loud)
+    frames = len(samples) // FRAME
+    cuts = [round(end / len(whole) * frames) * FRAME for end in np.cumsum([len(piece) for piece in model])[:-1]]
+    return np.split(samples, cuts)
 
 
 def _stretch_silence(samples: Samples, scale: float) -> Samples:

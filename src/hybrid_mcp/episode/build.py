@@ -1,0 +1,194 @@
+"""The steps from lines to an episode's folder."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hybrid_mcp.artifacts import Artifact, Artifacts, Draft, artifact_id, storage_errors
+from hybrid_mcp.episode import subtitles
+from hybrid_mcp.episode.master import MIME, AudioFormat, Master, encode
+from hybrid_mcp.episode.report import AudioEmbed, report
+from hybrid_mcp.episode.timeline import ChapterCue, LineCue, PhraseCue, Timeline
+from hybrid_mcp.languages import Language
+from hybrid_mcp.script.markdown import markdown
+from hybrid_mcp.script.model import Script
+from hybrid_mcp.tts.interface import Prosody, SpeechEngine
+from hybrid_mcp.tts.speak import OnSpoken, SpokenLine, speak
+
+_LAYOUT = 1
+"""Raised when the files of an episode change, so that old folders are not taken for new ones."""
+_EMBED_SECONDS = 15 * 60
+"""Longest recording that is put into the report itself (about 4 MB); a longer one is linked."""
+_PEAKS = 1200
+
+
+@dataclass(frozen=True, slots=True)
+class Narration:
+    """What is to be spoken, and how."""
+
+    title: str
+    lines: tuple[SpokenLine, ...]
+    language: Language
+    prosody: Prosody
+    sentence_pause: float
+    """Seconds between the sentences of a line."""
+    audio_format: AudioFormat
+    script: Script | None = None
+    """The script the lines come from, when they do."""
+
+
+async def narrate(
+    engine: SpeechEngine,
+    artifacts: Artifacts,
+    narration: Narration,
+    *,
+    at_once: int,
+    report_language: Language,
+    on_spoken: OnSpoken,
+) -> Artifact:
+    """Speak a narration into an episode folder, or find it spoken.
+
+    Raises:
+        InvalidInput: nothing has a sound.
+        EngineError: the engine failed.
+        StorageError: the folder could not be written.
+    """
+    made_from = {
+        "layout": _LAYOUT,
+        "engine": engine.name,
+        "report": report_language,
+        "script": narration.script.id if narration.script else None,
+        **{key: value for key, value in asdict(narration).items() if key != "script"},
+    }
+    episode = artifact_id("audio", made_from)
+    async with artifacts.making(episode) as draft:
+        if isinstance(draft, Draft):
+            await _make(engine, draft, narration, at_once, report_language, on_spoken)
+    return artifacts.get(episode, "audio")
+
+
+async def _make(
+    engine: SpeechEngine,
+    draft: Draft,
+    narration: Narration,
+    at_once: int,
+    report_language: Language,
+    on_spoken: OnSpoken,
+) -> None:
+    wav = draft.folder / "narration.wav"
+    with storage_errors(), Master(wav, engine.sample_rate) as master:
+        cues = await _record(engine, narration, master, at_once, on_spoken)
+        peaks = master.peaks(_PEAKS)
+    timeline = Timeline(master.sample_rate, master.length, tuple(cues), _chapters(narration.script, cues))
+    if narration.audio_format != "wav":
+        with storage_errors():
+            await asyncio.to_thread(
+                encode, wav, draft.folder / f"narration.{narration.audio_format}", narration.audio_format
+            )
+    shown = subtitles.cues(_timed(timeline), narration.language)
+    draft.write_text("narration.srt", subtitles.srt(shown))
+    draft.write_text("narration.vtt", subtitles.vtt(shown))
+    draft.write_text("timeline.json", json.dumps(timeline.to_json(), ensure_ascii=False, indent=1) + "\n")
+    if narration.script is not None:
+        draft.write_text("script.json", narration.script.model_dump_json(indent=2) + "\n")
+        draft.write_text("script.md", markdown(narration.script))
+    voices = list(dict.fromkeys(line.voice for line in narration.lines))
+    credits_ = list(dict.fromkeys(f"{voice.credit} ({voice.licence})" for voice in voices))
+    draft.write_text(
+        "report.html",
+        report(
+            script=narration.script,
+            timeline=timeline,
+            peaks=peaks,
+            audio=await asyncio.to_thread(_embedded, wav, timeline.duration),
+            credits=credits_,
+            voices=[voice.id for voice in voices],
+            engine=engine.name,
+            files=sorted([*(path.name for path in draft.folder.iterdir()), "report.html", "manifest.json"]),
+            language=report_language,
+        ),
+    )
+    draft.summary |= {
+        "title": narration.title,
+        "engine": engine.name,
+        "voices": [voice.id for voice in voices],
+        "credits": credits_,
+        "language": narration.language,
+        "duration_seconds": round(timeline.duration, 3),
+        "sample_rate": timeline.sample_rate,
+        "lines": len(timeline.lines),
+        "cues": len(shown),
+        "audio": f"narration.{narration.audio_format}",
+        "mime_type": MIME[narration.audio_format],
+        "script_id": narration.script.id if narration.script else None,
+        "spoken_text": "\n".join(cue.text for cue in timeline.lines),
+    }
+
+
+async def _record(
+    engine: SpeechEngine, narration: Narration, master: Master, at_once: int, on_spoken: OnSpoken
+) -> list[LineCue]:
+    """Write every line to the master; their cues, placed in it."""
+    cues: list[LineCue] = []
+    lines = speak(
+        engine,
+        narration.lines,
+        narration.prosody,
+        language=narration.language,
+        sentence_pause=narration.sentence_pause,
+        at_once=at_once,
+        on_spoken=on_spoken,
+    )
+    async with contextlib.aclosing(lines):
+        async for line in lines:
+            cues.append(_moved(line.cue, master.length))
+            master.write(line.samples)
+    return cues
+
+
+def _moved(cue: LineCue, by: int) -> LineCue:
+    phrases = tuple(PhraseCue(phrase.text, phrase.start + by, phrase.end + by) for phrase in cue.phrases)
+    return dataclasses.replace(cue, start=cue.start + by, end=cue.end + by, phrases=phrases)
+
+
+def _chapters(script: Script | None, cues: Sequence[LineCue]) -> tuple[ChapterCue, ...]:
+    """One chapter a section that is heard; the first starts at 0, as video sites ask."""
+    if script is None:
+        return ()
+    starts = {cue.id: cue.start for cue in cues}
+    heard = [
+        (section.title, min(starts[line.id] for line in section.lines if line.id in starts))
+        for section in script.sections
+        if any(line.id in starts for line in section.lines)
+    ]
+    return tuple(ChapterCue(title, start if number else 0) for number, (title, start) in enumerate(heard))
+
+
+def _timed(timeline: Timeline) -> list[subtitles.Timed]:
+    return [
+        subtitles.Timed(
+            phrase.text,
+            timeline.seconds(phrase.start),
+            timeline.seconds(phrase.end),
+            break_after=phrase is line.phrases[-1],
+        )
+        for line in timeline.lines
+        for phrase in line.phrases
+    ]
+
+
+def _embedded(wav: Path, seconds: float) -> AudioEmbed:
+    """A small MP3, which every browser plays, or a link to the master."""
+    if seconds > _EMBED_SECONDS:
+        return AudioEmbed(href=wav.name)
+    with tempfile.TemporaryDirectory() as folder, storage_errors():
+        copy = Path(folder) / "narration.mp3"
+        encode(wav, copy, "mp3", bit_rate=40_000)
+        return AudioEmbed(data=copy.read_bytes(), mime=MIME["mp3"])

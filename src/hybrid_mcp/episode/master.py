@@ -1,0 +1,89 @@
+"""The master recording: written line by line, so that hours never sit in memory; and its compressed copies."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self, cast
+
+import numpy as np
+
+from hybrid_mcp.tts.interface import Samples
+
+if TYPE_CHECKING:
+    from av import AudioStream
+
+AudioFormat = Literal["wav", "flac", "mp3", "opus", "m4a"]
+
+_CODECS: dict[str, tuple[str, int]] = {
+    # format: (FFmpeg encoder, bit rate). Speech is transparent at these rates; 0 is lossless.
+    "flac": ("flac", 0),
+    "mp3": ("libmp3lame", 96_000),
+    "opus": ("libopus", 48_000),
+    "m4a": ("aac", 96_000),
+}
+MIME = {
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "mp3": "audio/mpeg",
+    "opus": "audio/ogg",
+    "m4a": "audio/mp4",
+}
+_PEAK_SECONDS = 0.02
+
+
+class Master:
+    """A 16-bit mono WAV file being written, and the peaks of what was written."""
+
+    def __init__(self, path: Path, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self.length = 0
+        """Samples written so far."""
+        self._file = wave.open(str(path), "wb")  # noqa: SIM115  (closed by __exit__)
+        self._file.setnchannels(1)
+        self._file.setsampwidth(2)
+        self._file.setframerate(sample_rate)
+        self._peaks: list[float] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._file.close()
+
+    def write(self, samples: Samples) -> None:
+        """Append samples."""
+        if not len(samples):
+            return
+        self._file.writeframesraw((samples * 32767).round().astype("<i2").tobytes())
+        self.length += len(samples)
+        starts = np.arange(0, len(samples), max(1, round(self.sample_rate * _PEAK_SECONDS)))
+        self._peaks += np.maximum.reduceat(np.abs(samples), starts).tolist()
+
+    def peaks(self, count: int) -> list[float]:
+        """At most `count` peaks, 0–1, evenly spaced over the whole."""
+        if not self._peaks:
+            return []
+        starts = np.unique(np.linspace(0, len(self._peaks), min(count, len(self._peaks)), endpoint=False).astype(int))
+        return [round(peak, 4) for peak in np.maximum.reduceat(np.array(self._peaks), starts).tolist()]
+
+
+def encode(master: Path, target: Path, audio_format: str, bit_rate: int | None = None) -> None:
+    """Write a compressed copy of a WAV file. Blocking: call it in a thread.
+
+    Lossy formats put a few milliseconds of encoder delay before the first sample (MP3 about 50 ms,
+    AAC about 45 ms; players that read the header skip them), so times are exact in WAV and FLAC.
+    """
+    import av  # noqa: PLC0415  (FFmpeg; 0.2 s)
+
+    encoder, usual_rate = _CODECS[audio_format]
+    container = {"m4a": "mp4", "opus": "ogg"}.get(audio_format, audio_format)
+    with av.open(str(master)) as source, av.open(str(target), "w", format=container) as sink:
+        read = source.streams.audio[0]
+        written = cast("AudioStream", sink.add_stream(encoder, rate=read.rate, layout="mono"))
+        if rate := bit_rate or usual_rate:
+            written.bit_rate = rate
+        for frame in source.decode(read):
+            sink.mux(written.encode(frame))
+        sink.mux(written.encode(None))

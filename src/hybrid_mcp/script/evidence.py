@@ -1,0 +1,249 @@
+"""Checking lines against their evidence, without a model.
+
+Every numeral of a line must occur in its spans, and every Latin term too. That catches invented and
+swapped figures and names; it does not show that the line follows from its spans.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from hybrid_mcp.languages import Language
+from hybrid_mcp.script.model import Complaint, Line, SourceSentence
+
+_DIGITS = {"〇": 0, "零": 0, "一": 1, "二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
+_SMALL = {"十": 10, "百": 100, "千": 1000}
+_LARGE = {"万": 10**4, "億": 10**8, "兆": 10**12}
+_EN_UNITS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+).split()
+_EN_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_EN_SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_EN = {word: value for value, word in enumerate(_EN_UNITS)} | {
+    word: 20 + 10 * place for place, word in enumerate(_EN_TENS)
+}
+_ARABIC = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+_KANJI = "〇零一二三四五六七八九十百千万億兆"
+_EN_WORD = "|".join(sorted([*_EN, *_EN_SCALES], key=len, reverse=True))
+_NUMERAL = re.compile(
+    rf"(?P<arabic>(?:{_ARABIC})(?:[百千万億兆](?:\d[\d,]*[百千万億兆]?)*)?(?:\s*(?P<scale>thousand|million|billion|trillion)\b)?)"
+    rf"|(?P<kanji>[{_KANJI}]+)"
+    rf"|\b(?P<word>(?:{_EN_WORD})(?:[ -](?:{_EN_WORD}))*)\b",
+    re.IGNORECASE,
+)
+_PERCENT = re.compile(r"\s*(?:%|パーセント|ポイント低|percent\b|per cent\b)")
+# A lone kanji digit is a number only before a counter; 一 and 十分 are mostly idioms.
+_COUNTER = re.compile(r"[人名件例個本回歳年倍台頭匹種度点群月日週秒時]|か月|ヶ月|カ月|か国|カ国|割")
+_LATIN = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-'][A-Za-z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Numeral:
+    """A number, whatever it was written in."""
+
+    value: Decimal
+    percent: bool
+
+    def __str__(self) -> str:
+        return f"{self.value.normalize():f}{'%' if self.percent else ''}"
+
+
+def numerals(text: str, *, claims: bool = True) -> set[Numeral]:
+    """The numbers in `text`: Arabic (any width), with commas, kanji, English words; percent is kept apart.
+
+    With `claims` false, doubtful ones (一方, ten) count too: a source may mean them as numbers.
+    """
+    return {numeral for numeral, _ in _read(unicodedata.normalize("NFKC", text), claims=claims)}
+
+
+def terms(text: str, language: Language) -> set[str]:
+    """The Latin terms of `text` that name something.
+
+    Every Latin word in Japanese; in English abbreviations, words with digits, and capitalised words
+    that do not start a sentence.
+    """
+    text = unicodedata.normalize("NFKC", text)
+    found = set[str]()
+    for match in _LATIN.finditer(text):
+        word = match.group()
+        if language == "en":
+            starts = (
+                not text[: match.start()].rstrip(" \"'“‘(").rstrip()
+                or text[: match.start()].rstrip(" \"'“‘(")[-1] in ".!?:"
+            )
+            named = sum(char.isupper() for char in word) > 1 or any(char.isdigit() for char in word)
+            if not named and (starts or not word[0].isupper()):
+                continue
+        if len(word) > 1:
+            found.add(word)
+    return found
+
+
+def check(line: Line, source: Mapping[int, SourceSentence], language: Language) -> list[Complaint]:
+    """What the line says that its spans do not, and where in the source it stands instead."""
+    complaints: list[Complaint] = []
+    for number in line.evidence:
+        if number not in source:
+            last = max(source)
+            complaints.append(
+                Complaint(
+                    line=line.id,
+                    rule="no-such-evidence",
+                    ja=f"根拠 [{number}] は出典にありません。番号は 1〜{last} です。",
+                    en=f"Evidence [{number}] is not in the source. Numbers run from 1 to {last}.",
+                )
+            )
+    spans = "\n".join(line.spans)
+    supported = numerals(spans, claims=False)
+    complaints += [
+        _numeral_complaint(line, numeral, supported, source)
+        for numeral in sorted(numerals(line.text) - supported, key=str)
+    ]
+    if line.grounded:
+        known = {_plain(word) for word in _LATIN.findall(unicodedata.normalize("NFKC", spans))}
+        for term in sorted(terms(line.text, language)):
+            if _plain(term) not in known:
+                where = [n for n, s in source.items() if _plain(term) in {_plain(w) for w in _LATIN.findall(s.text)}]
+                ja, en = _elsewhere(where)
+                complaints.append(
+                    Complaint(
+                        line=line.id,
+                        rule="term-not-in-evidence",
+                        ja=f"「{term}」は根拠 {_list(line.evidence)} にありません。{ja}",
+                        en=f"{term!r} is not in its evidence {_list(line.evidence)}. {en}",
+                    )
+                )
+    return complaints
+
+
+def grounded_share(lines: Iterable[Line]) -> float:
+    """Share of the characters, 0–1, that stand in lines with evidence."""
+    everything = [(len(line.text), line.grounded) for line in lines]
+    total = sum(length for length, _ in everything)
+    return round(sum(length for length, grounded in everything if grounded) / total, 4) if total else 0.0
+
+
+def _numeral_complaint(
+    line: Line, numeral: Numeral, supported: set[Numeral], source: Mapping[int, SourceSentence]
+) -> Complaint:
+    other = Numeral(numeral.value, not numeral.percent)
+    if other in supported:
+        return Complaint(
+            line=line.id,
+            rule="percent-differs",
+            ja=f"「{numeral}」は根拠では「{other}」です。単位を根拠に合わせてください。",
+            en=f"{numeral} stands as {other} in the evidence. Use the unit of the evidence.",
+        )
+    where = [n for n, sentence in source.items() if numeral in numerals(sentence.text, claims=False)]
+    ja, en = _elsewhere(where)
+    if not line.grounded:
+        return Complaint(
+            line=line.id,
+            rule="numeral-without-evidence",
+            ja=f"つなぎの行に数「{numeral}」があります。根拠の番号を付けるか、数を消してください。{ja if where else ''}",
+            en=f"A framing line has the number {numeral}. Give its evidence or drop the number. {en if where else ''}".strip(),
+        )
+    return Complaint(
+        line=line.id,
+        rule="numeral-not-in-evidence",
+        ja=f"数「{numeral}」は根拠 {_list(line.evidence)} にありません。{ja}",
+        en=f"The number {numeral} is not in its evidence {_list(line.evidence)}. {en}",
+    )
+
+
+def _elsewhere(where: list[int]) -> tuple[str, str]:
+    if where:
+        return (
+            f"{_list(where[:3])} にあります。evidence に加えてください。",
+            f"It stands in {_list(where[:3])}: add that to evidence.",
+        )
+    return (
+        "出典のどこにもありません。消すか、出典どおりに直してください。",
+        "It stands nowhere in the source: remove it or correct it.",
+    )
+
+
+def _list(numbers: Iterable[int]) -> str:
+    return "".join(f"[{number}]" for number in numbers)
+
+
+def _plain(term: str) -> str:
+    """A term without case, hyphens and plural."""
+    plain = term.casefold().replace("-", "").replace("'s", "").replace("'", "")
+    return plain[:-1] if len(plain) > 3 and plain.endswith("s") else plain
+
+
+def _read(text: str, *, claims: bool) -> Iterator[tuple[Numeral, str]]:
+    for match in _NUMERAL.finditer(text):
+        surface = match.group()
+        after = text[match.end() :]
+        percent = _PERCENT.match(after) is not None
+        if match["arabic"]:
+            value = _arabic(surface, match["scale"])
+        elif match["kanji"]:
+            if claims and not _is_claim(surface, after):
+                continue
+            value = _kanji(surface)
+        else:
+            words = re.split(r"[ -]", surface.lower())
+            if claims and (words == ["one"] or words[0] in _EN_SCALES):
+                continue
+            value = _english(words)
+        if value is None:
+            continue
+        if not percent and after.startswith("割") and not after.startswith(("割合", "割り")):
+            value, percent = value * 10, True  # 割 is a tenth
+        yield Numeral(value, percent), surface
+
+
+def _is_claim(surface: str, after: str) -> bool:
+    if surface in ("一", "十") or (len(surface) == 1 and surface in "百千万億兆"):
+        return surface != "一" and _COUNTER.match(after) is not None and not after.startswith("分")
+    return len(surface) > 1 or _COUNTER.match(after) is not None
+
+
+def _arabic(surface: str, scale: str | None) -> Decimal | None:
+    plain = surface.replace(",", "")
+    if scale:
+        return Decimal(re.match(r"[\d.]+", plain)[0]) * _EN_SCALES[scale.lower()]  # type: ignore[index]
+    total = Decimal(0)
+    for number, units in re.findall(r"(\d+(?:\.\d+)?)([百千万億兆]*)", plain):
+        value = Decimal(number)
+        for unit in units:
+            value *= (_SMALL | _LARGE)[unit]
+        total += value
+    return total
+
+
+def _kanji(surface: str) -> Decimal | None:
+    if all(char in _DIGITS for char in surface):
+        return Decimal("".join(str(_DIGITS[char]) for char in surface))
+    total = section = digit = 0
+    for char in surface:
+        if char in _DIGITS:
+            digit = digit * 10 + _DIGITS[char]
+        elif char in _SMALL:
+            section += (digit or 1) * _SMALL[char]
+            digit = 0
+        else:
+            total += (section + digit or 1) * _LARGE[char]
+            section = digit = 0
+    return Decimal(total + section + digit)
+
+
+def _english(words: list[str]) -> Decimal | None:
+    total = current = 0
+    for word in words:
+        if word == "hundred":
+            current = (current or 1) * 100
+        elif word in _EN_SCALES:
+            total += (current or 1) * _EN_SCALES[word]
+            current = 0
+        else:
+            current += _EN[word]
+    return Decimal(total + current)
