@@ -1,0 +1,365 @@
+"""A small language model in this process: llama.cpp through xllamacpp."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import os
+import re
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hybrid_mcp.errors import DeadlineExceeded, EngineError, InvalidInput, ModelMissing
+from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, OnProgress
+
+_SEED = 20_261_122
+"""Any fixed number: the same request gives the same answer."""
+_PROMPT_BATCH = 128
+"""Tokens of a prompt that are read at once, and so the longest wait for a cancelled one.
+
+Measured on 2 cores with SmolLM2-135M: half a second; 512 reads a prompt 4 % faster, 32 20 % slower.
+"""
+_SCHEMA_CHARACTERS = 20_000
+_SCHEMA_DEPTH = 64
+"""Limits of a JSON schema: far above what people write, far below what exhausts a parser's stack."""
+_BOUNDS = (
+    ("minItems", "maxItems"),
+    ("minLength", "maxLength"),
+    ("minProperties", "maxProperties"),
+    ("minimum", "maximum"),
+)
+_LITERAL = ("const", "enum", "default", "examples")
+"""Keywords whose values are data, not schemas."""
+_OTHER_GROUP = re.compile(r"\(\?(?!:)")
+"""Lookarounds and named groups: llama.cpp would accept any string in their place."""
+
+
+class LlamaCpp:
+    """A GGUF file answered by llama.cpp, loaded at first use.
+
+    One answer at a time; others wait their turn, which does not count towards their deadline.
+    Loading holds the interpreter for a moment (0.3 s for 100 MB, longer from a cold disk), because
+    xllamacpp does not release it there; generating does release it.
+    """
+
+    name = "llama.cpp"
+    languages = ("en",)
+    """The embedded weights (SmolLM2-135M) answer Japanese with repeated garbage (measured)."""
+
+    def __init__(self, weights: Path, *, context_tokens: int = 4096, threads: int = 0, deadline: float = 120.0) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            weights: the GGUF file.
+            context_tokens: room for prompt and answer together; the model's own limit also holds.
+            threads: CPU threads; 0 means all cores.
+            deadline: seconds one answer is given.
+        """
+        self.model = weights.stem
+        self._weights = weights
+        self._context_tokens = context_tokens
+        self._threads = threads or os.cpu_count() or 1
+        self._deadline = deadline
+        self._turn = asyncio.Lock()
+        self._server: Any = None
+        self._thread: ThreadPoolExecutor | None = None
+
+    async def chat(self, request: ChatRequest, on_progress: OnProgress) -> ChatAnswer:
+        """Answer. Cancelling stops within a token (or one batch of a long prompt) and waits for that.
+
+        Of a JSON schema llama.cpp enforces types, properties, required, enum, bounds, and anchored
+        patterns; keywords it does not know are not enforced.
+
+        Raises:
+            InvalidInput: the prompt does not fit the context, or the schema cannot be enforced.
+            ModelMissing: the weights are not here.
+            DeadlineExceeded: the answer was not complete in time; the generation has stopped.
+            EngineError: llama.cpp failed, or the weights are damaged.
+        """
+        body = _body(request)
+        async with self._turn:
+            await self._load()
+            loop = asyncio.get_running_loop()
+            progress: asyncio.Queue[int | None] = asyncio.Queue()
+            run = _Run(lambda tokens: loop.call_soon_threadsafe(progress.put_nowait, tokens))
+            work = loop.run_in_executor(self._thread, run.generate, self._server, body)
+            work.add_done_callback(lambda _: progress.put_nowait(None))
+            try:
+                async with asyncio.timeout(self._deadline) as limit:
+                    while (tokens := await progress.get()) is not None:
+                        await on_progress(min(tokens, request.max_tokens), request.max_tokens)
+            except TimeoutError as error:
+                if not limit.expired():  # on_progress's own
+                    raise
+                raise DeadlineExceeded(
+                    ja=f"{self.model} の回答が {self._deadline:g} 秒以内に終わりませんでした。"
+                    "max_tokens を減らすか、HYBRID_MCP_LLM__DEADLINE を増やしてください。",
+                    en=f"{self.model} did not finish its answer within {self._deadline:g} seconds. "
+                    "Lower max_tokens, or raise HYBRID_MCP_LLM__DEADLINE.",
+                ) from error
+            finally:
+                run.stop.set()
+                await _ended(work)
+            with _llama_errors(schema=request.json_schema is not None):
+                work.result()
+            return self._answer(request, run)
+
+    async def close(self) -> None:
+        """Free the model, after the answer that is being written."""
+        async with self._turn:
+            if self._thread is None:
+                return
+            work = asyncio.get_running_loop().run_in_executor(self._thread, self._drop)
+            await _ended(work)
+            self._thread.shutdown()
+            self._thread = None
+
+    async def _load(self) -> None:
+        if self._server is not None:
+            return
+        if not self._weights.is_file():
+            raise ModelMissing(
+                ja=f"言語モデルの重み {self._weights} がありません。`hybrid-mcp models fetch` で取得してください。",
+                en=f"The weights of the language model, {self._weights}, are not here. "
+                "Fetch them with `hybrid-mcp models fetch`.",
+            )
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="llama.cpp")
+        work = asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+        await _ended(work)
+        try:
+            work.result()
+        except (RuntimeError, MemoryError) as error:
+            raise EngineError(
+                ja=f"言語モデル {self._weights} を読み込めません ({error})。ファイルが壊れているか、メモリが"
+                "足りません。ファイルを消して `hybrid-mcp models fetch` で取り直してください。",
+                en=f"The language model {self._weights} cannot be loaded ({error}): the file is damaged or "
+                "memory is short. Delete it and run `hybrid-mcp models fetch`.",
+            ) from error
+
+    def _open(self) -> None:
+        import xllamacpp  # noqa: PLC0415  (loads llama.cpp)
+
+        params = xllamacpp.CommonParams()
+        params.model.path = str(self._weights)
+        params.n_ctx = self._context_tokens
+        params.n_batch = params.n_ubatch = _PROMPT_BATCH
+        params.n_parallel = 1
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self._threads
+        params.sampling.seed = _SEED
+        params.warmup = False
+        params.verbosity = -1  # stdout may be the wire
+        params.fit_params = False  # would load twice to guess a context size
+        params.cache_ram_mib = 0  # otherwise up to 8 GiB of earlier prompts
+        params.offline = True
+        # The Server cannot be had without its loopback port: a key nobody is told closes it.
+        params.api_keys = [secrets.token_urlsafe(32)]
+        params.n_threads_http = 1
+        params.ui = params.endpoint_slots = params.endpoint_props = params.endpoint_metrics = False
+        self._server = xllamacpp.Server(params)
+
+    def _drop(self) -> None:
+        self._server = None
+
+    def _answer(self, request: ChatRequest, run: _Run) -> ChatAnswer:
+        if run.error is not None:
+            raise self._refusal(run.error, schema=request.json_schema is not None)
+        text = "".join(run.pieces)
+        truncated = run.finish_reason == "length"
+        if request.json_schema is not None and not truncated:
+            try:
+                json.loads(text)
+            except ValueError as error:
+                raise EngineError(
+                    ja=f"{self.model} は JSON として読めない答えを返しました。もう一度試すか、スキーマを"
+                    "簡単にしてください。",
+                    en=f"{self.model} answered with something that is not JSON. Try again, or simplify the schema.",
+                ) from error
+        return ChatAnswer(
+            text=text,
+            model=self.model,
+            prompt_tokens=run.usage.get("prompt_tokens", 0),
+            completion_tokens=run.usage.get("completion_tokens", 0),
+            truncated=truncated,
+        )
+
+    def _refusal(self, error: Mapping[str, Any], *, schema: bool) -> InvalidInput | EngineError:
+        said = str(error.get("message", error))
+        if error.get("type") == "exceed_context_size_error":
+            asked, room = error.get("n_prompt_tokens"), int(error.get("n_ctx", self._context_tokens))
+            if room < self._context_tokens:  # the model was trained for less than was configured
+                return InvalidInput(
+                    ja=f"依頼は {asked} トークンですが、{self.model} が読めるのは {room} トークンまでです。"
+                    "短くしてください。",
+                    en=f"The request has {asked} tokens, but {self.model} can read no more than {room}. Shorten it.",
+                )
+            return InvalidInput(
+                ja=f"依頼は {asked} トークンですが、文脈の長さは {room} トークンです。短くするか、"
+                "HYBRID_MCP_LLM__CONTEXT_TOKENS を増やしてください。",
+                en=f"The request has {asked} tokens, but the context holds {room}. Shorten it, or raise "
+                "HYBRID_MCP_LLM__CONTEXT_TOKENS.",
+            )
+        if schema and "grammar" in said:
+            return _unusable(said)
+        if error.get("type") == "invalid_request_error":
+            return InvalidInput(
+                ja=f"llama.cpp が依頼を受け付けませんでした: {said}",
+                en=f"llama.cpp refused the request: {said}",
+            )
+        return EngineError(ja=f"llama.cpp が失敗しました: {said}", en=f"llama.cpp failed: {said}")
+
+
+@dataclass(slots=True)
+class _Run:
+    """One generation: filled in the engine's thread, read when that has ended."""
+
+    tell: Callable[[int], object]
+    stop: threading.Event = field(default_factory=threading.Event)
+    pieces: list[str] = field(default_factory=list)
+    finish_reason: str | None = None
+    usage: Mapping[str, int] = field(default_factory=dict)
+    error: Mapping[str, Any] | None = None
+
+    def generate(self, server: Any, body: dict[str, Any]) -> None:
+        if not self.stop.is_set():
+            server.handle_chat_completions(body, self._chunk)
+
+    def _chunk(self, chunk: dict[str, Any]) -> bool:
+        """Keep what came; True stops the generation.
+
+        Must not raise: xllamacpp swallows a callback's exception and generates on (tried).
+        """
+        if "error" in chunk:
+            self.error = chunk["error"]
+            return True
+        self.usage = chunk.get("usage") or self.usage
+        for choice in chunk.get("choices", ()):
+            self.finish_reason = choice.get("finish_reason") or self.finish_reason
+            if piece := (choice.get("delta") or {}).get("content"):
+                self.pieces.append(piece)
+                self.tell(len(self.pieces))  # a chunk is a token, rarely two or three
+        return self.stop.is_set()
+
+
+def _body(request: ChatRequest) -> dict[str, Any]:
+    """The request in the words of llama.cpp's `/v1/chat/completions`."""
+    if request.max_tokens < 1:
+        raise InvalidInput(
+            ja=f"max_tokens は 1 以上にしてください (今は {request.max_tokens})。",
+            en=f"max_tokens must be at least 1, not {request.max_tokens}.",
+        )
+    if not (math.isfinite(request.temperature) and request.temperature >= 0):
+        raise InvalidInput(
+            ja=f"temperature は 0 以上の数にしてください (今は {request.temperature})。",
+            en=f"temperature must be a number of at least 0, not {request.temperature}.",
+        )
+    messages = [{"role": "user", "content": request.prompt}]
+    if request.system.strip():
+        messages.insert(0, {"role": "system", "content": request.system})
+    try:
+        "".join(message["content"] for message in messages).encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            ja="依頼に壊れた文字 (対になっていないサロゲート) が含まれています。取り除いてください。",
+            en="The request holds a broken character (a lone surrogate). Remove it.",
+        ) from error
+    body: dict[str, Any] = {
+        "messages": messages,
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "seed": _SEED,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        # Called back per batch of the prompt, so that a long prompt can be cancelled too.
+        "return_progress": True,
+        # A prompt half remembered is computed in other batches, and the last bits decide near ties.
+        "cache_prompt": False,
+    }
+    if request.json_schema is not None:
+        schema = dict(request.json_schema)
+        _check_schema(schema)
+        body["response_format"] = {"type": "json_schema", "json_schema": {"schema": schema}}
+    return body
+
+
+def _check_schema(schema: dict[str, Any]) -> None:
+    """Refuse what llama.cpp would choke on or quietly ignore.
+
+    A bound like `minItems` above `maxItems` (or `{5,2}` in a pattern) makes its grammar compiler take
+    all memory until the process is killed (tried with 2026.10), so this comes before it sees the schema.
+
+    Raises:
+        InvalidInput: saying what is wrong.
+    """
+    try:
+        size = len(json.dumps(schema, ensure_ascii=False, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _unusable(f"it is not JSON ({error})") from error
+    if size > _SCHEMA_CHARACTERS:
+        raise _unusable(f"it has {size} characters, more than {_SCHEMA_CHARACTERS}")
+    left: list[tuple[Any, int]] = [(schema, 1)]
+    while left:
+        value, depth = left.pop()
+        if depth > _SCHEMA_DEPTH:
+            raise _unusable(f"it is nested deeper than {_SCHEMA_DEPTH}")
+        if isinstance(value, list):
+            left.extend((item, depth + 1) for item in value)
+        if not isinstance(value, dict):
+            continue
+        for lower, upper in _BOUNDS:
+            least, most = value.get(lower), value.get(upper)
+            if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
+                raise _unusable(f"{lower} {least} is greater than {upper} {most}")
+        if isinstance(pattern := value.get("pattern"), str):
+            _check_pattern(pattern)
+        left.extend((item, depth + 1) for key, item in value.items() if key not in _LITERAL)
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise _unusable(f"the pattern {pattern!r} is not a regular expression ({error})") from error
+    # Python takes `{ 5,2}` literally where llama.cpp may read numbers: any braces with spaces are refused.
+    if re.search(r"\{[^}]*\s", pattern) or _OTHER_GROUP.search(pattern):
+        raise _unusable(f"the pattern {pattern!r} uses what llama.cpp does not support")
+    if not (pattern.startswith("^") and pattern.endswith("$")):
+        raise _unusable(f"the pattern {pattern!r} must begin with ^ and end with $")
+
+
+def _unusable(why: str) -> InvalidInput:
+    return InvalidInput(
+        ja=f"この JSON スキーマは使えません: {why}。",
+        en=f"This JSON schema cannot be used: {why}.",
+    )
+
+
+@contextlib.contextmanager
+def _llama_errors(*, schema: bool) -> Iterator[None]:
+    """Turn what xllamacpp raises into our words."""
+    try:
+        yield
+    except (ValueError, RuntimeError, MemoryError) as error:
+        if schema and "schema" in str(error):
+            raise _unusable(str(error).rpartition("generation failed: ")[2]) from error
+        raise EngineError(ja=f"llama.cpp が失敗しました: {error}", en=f"llama.cpp failed: {error}") from error
+
+
+async def _ended(work: asyncio.Future[None]) -> None:
+    """Wait until the thread has stopped, also when cancelled meanwhile: only then may another begin."""
+    cancelled: asyncio.CancelledError | None = None
+    while not work.done():
+        try:
+            await asyncio.wait((work,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    work.exception()  # marks it as seen, for whoever leaves by another error
+    if cancelled is not None:
+        raise cancelled

@@ -1,0 +1,365 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from hybrid_mcp.errors import DeadlineExceeded, EngineError, InvalidInput, ModelMissing
+from hybrid_mcp.languages import Language
+from hybrid_mcp.llm import embedded
+from hybrid_mcp.llm.embedded import LlamaCpp
+from hybrid_mcp.llm.interface import ChatRequest
+
+pytestmark = pytest.mark.slow
+
+CONTEXT = 1024
+LONG = ChatRequest("Count from one to a thousand in words, and never stop.", max_tokens=900, temperature=0.0)
+
+
+async def ignore(done: float, whole: float | None) -> None:
+    pass
+
+
+def weights(models_dir: Path) -> Path:
+    return models_dir / "smollm2-135m-instruct" / "smollm2-135m-instruct-q4_1.gguf"
+
+
+@pytest.fixture
+async def model(models_dir: Path) -> AsyncIterator[LlamaCpp]:
+    made = LlamaCpp(weights(models_dir), context_tokens=CONTEXT)
+    yield made
+    await made.close()
+
+
+class Stopwatch:
+    """Reports progress and says when a number of tokens has come."""
+
+    def __init__(self, after: int) -> None:
+        self.seen: list[tuple[float, float | None]] = []
+        self.reached = asyncio.Event()
+        self._after = after
+
+    async def __call__(self, done: float, whole: float | None) -> None:
+        self.seen.append((done, whole))
+        if done >= self._after:
+            self.reached.set()
+
+
+async def test_an_answer_is_text_with_its_counts_and_the_model(model: LlamaCpp) -> None:
+    answer = await model.chat(ChatRequest("Say hello in one short sentence."), ignore)
+    assert answer.text.strip()
+    assert answer.model == "smollm2-135m-instruct-q4_1"
+    assert answer.prompt_tokens > 10
+    assert 1 <= answer.completion_tokens <= 256
+    assert not answer.truncated
+
+
+async def test_the_same_request_gives_the_same_answer_whatever_came_between(model: LlamaCpp) -> None:
+    request = ChatRequest("Name a colour.", temperature=0.9, max_tokens=24)
+    first = await model.chat(request, ignore)
+    await model.chat(ChatRequest("Name an animal, please.", max_tokens=8), ignore)
+    assert await model.chat(request, ignore) == first
+
+
+async def test_an_answer_cut_at_its_limit_says_so(model: LlamaCpp) -> None:
+    answer = await model.chat(ChatRequest("Tell me a long story.", max_tokens=5), ignore)
+    assert answer.truncated
+    assert answer.completion_tokens == 5
+
+
+async def test_an_answer_cut_at_the_end_of_the_context_says_so(model: LlamaCpp) -> None:
+    endless = {"type": "string", "minLength": 5000}
+    answer = await model.chat(ChatRequest("hello " * (CONTEXT - 80), json_schema=endless, max_tokens=500), ignore)
+    assert answer.truncated
+    assert answer.prompt_tokens + answer.completion_tokens <= CONTEXT
+
+
+async def test_progress_counts_tokens_up_to_the_limit(model: LlamaCpp) -> None:
+    watch = Stopwatch(1)
+    await model.chat(ChatRequest("Tell me a long story.", max_tokens=12), watch)
+    done = [tokens for tokens, _ in watch.seen]
+    assert done == sorted(done)
+    assert 1 <= done[0] <= done[-1] <= 12
+    assert {whole for _, whole in watch.seen} == {12}
+
+
+async def test_the_system_text_reaches_the_model(model: LlamaCpp) -> None:
+    plain = await model.chat(ChatRequest("Hi", max_tokens=1), ignore)
+    told = await model.chat(ChatRequest("Hi", system="You answer like a pirate. " * 20, max_tokens=1), ignore)
+    assert told.prompt_tokens > plain.prompt_tokens + 50
+
+
+async def test_a_schema_is_kept(model: LlamaCpp) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "mood": {"enum": ["calm", "tense"]},
+            "year": {"type": "string", "pattern": "^[0-9]{4}$"},
+        },
+        "required": ["mood", "year"],
+        "additionalProperties": False,
+    }
+    answer = await model.chat(ChatRequest("Describe a storm as JSON.", json_schema=schema), ignore)
+    value = json.loads(answer.text)
+    assert value["mood"] in ("calm", "tense")
+    assert value["year"].isdigit()
+    assert set(value) == {"mood", "year"}
+
+
+async def test_a_json_answer_that_is_cut_is_marked_and_not_parsed(model: LlamaCpp) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "minLength": 200}}, "required": ["a"]}
+    answer = await model.chat(ChatRequest("JSON please", json_schema=schema, max_tokens=6), ignore)
+    assert answer.truncated
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        ({"type": "objct"}, "objct"),
+        ({"properties": 5}, "properties"),
+        ({"enum": []}, "enum"),
+        ({"$ref": "https://example.org/schema"}, "$ref"),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}, "grammar"),
+        ({"type": "array", "items": {"type": "string"}, "minItems": 100_000}, "grammar"),
+        ({"type": "string", "pattern": "^[a-z$"}, "pattern"),
+        ({"type": "string", "pattern": "abc"}, "^"),
+        ({"type": "string", "pattern": "^(?=a)b$"}, "support"),
+        ({"type": "string", "pattern": "^a{5,2}$"}, "min repeat"),
+        ({"type": "string", "pattern": "^a{5, 2}$"}, "support"),
+        ({"type": "array", "items": {"type": "string"}, "minItems": 3, "maxItems": 2}, "minItems"),
+        ({"properties": {"a": {"anyOf": [{"type": "string", "minLength": 9, "maxLength": 1}]}}}, "minLength"),
+        ({"type": "integer", "minimum": 5, "maximum": -5}, "minimum"),
+        ({"const": float("nan")}, "JSON"),
+        ({"const": {1, 2}}, "JSON"),
+        ({"description": "x" * 30_000}, "characters"),
+    ],
+)
+async def test_a_schema_that_cannot_be_enforced_is_refused(model: LlamaCpp, schema: dict[str, Any], why: str) -> None:
+    with pytest.raises(InvalidInput, match="schema") as refused:
+        await model.chat(ChatRequest("JSON please", json_schema=schema, max_tokens=8), ignore)
+    assert why in refused.value.text("en")
+    assert "スキーマ" in refused.value.text("ja")
+
+
+async def test_a_schema_nested_without_end_is_refused(model: LlamaCpp) -> None:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(100):
+        schema = {"type": "array", "items": schema}
+    with pytest.raises(InvalidInput, match="nested"):
+        await model.chat(ChatRequest("JSON please", json_schema=schema), ignore)
+
+
+async def test_a_property_may_be_called_pattern(model: LlamaCpp) -> None:
+    schema = {"type": "object", "properties": {"pattern": {"enum": ["dots"]}}, "required": ["pattern"]}
+    answer = await model.chat(ChatRequest("JSON please", json_schema=schema), ignore)
+    assert json.loads(answer.text)["pattern"] == "dots"
+
+
+async def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(model: LlamaCpp) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await model.chat(ChatRequest("hello " * 3000), ignore)
+    languages: tuple[Language, ...] = ("en", "ja")
+    for language in languages:
+        text = refused.value.text(language)
+        assert "30" in text
+        assert "1024" in text
+        assert "HYBRID_MCP_LLM__CONTEXT_TOKENS" in text
+
+
+async def test_beyond_what_the_model_was_trained_for_raising_the_context_is_not_advised(models_dir: Path) -> None:
+    model = LlamaCpp(weights(models_dir), context_tokens=20_000)
+    with pytest.raises(InvalidInput, match="8192") as refused:
+        await model.chat(ChatRequest("hello " * 9000), ignore)
+    assert "HYBRID_MCP_LLM__CONTEXT_TOKENS" not in refused.value.text("en")
+    await model.close()
+
+
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        (ChatRequest("hi", max_tokens=0), "max_tokens"),
+        (ChatRequest("hi", temperature=-1.0), "temperature"),
+        (ChatRequest("hi", temperature=float("nan")), "temperature"),
+        (ChatRequest("hi \ud800"), "surrogate"),
+        (ChatRequest("hi", system="\udfff"), "surrogate"),
+    ],
+)
+async def test_a_request_that_makes_no_sense_is_refused(model: LlamaCpp, request_: ChatRequest, why: str) -> None:
+    with pytest.raises(InvalidInput, match=why):
+        await model.chat(request_, ignore)
+
+
+async def test_cancelling_stops_the_generation_and_the_next_answer_comes(model: LlamaCpp) -> None:
+    watch = Stopwatch(5)
+    task = asyncio.create_task(model.chat(LONG, watch))
+    async with asyncio.timeout(60):
+        await watch.reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    heard = len(watch.seen)
+    assert heard < LONG.max_tokens
+    async with asyncio.timeout(60):
+        assert (await model.chat(ChatRequest("Hi", max_tokens=3), ignore)).text
+    assert len(watch.seen) == heard
+
+
+async def test_cancelling_twice_still_waits_for_the_thread(model: LlamaCpp) -> None:
+    watch = Stopwatch(3)
+    task = asyncio.create_task(model.chat(LONG, watch))
+    async with asyncio.timeout(60):
+        await watch.reached.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not model._turn.locked()
+    assert model._thread is not None
+    assert model._thread._work_queue.empty()
+
+
+async def test_cancelling_while_a_long_prompt_is_read_stops_that_too(
+    models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, loop = asyncio.Event(), asyncio.get_running_loop()
+    chunks: list[dict[str, Any]] = []
+    keep = embedded._Run._chunk
+
+    def chunk(run: embedded._Run, came: dict[str, Any]) -> bool:
+        chunks.append(came)
+        loop.call_soon_threadsafe(reading.set)
+        return keep(run, came)
+
+    monkeypatch.setattr(embedded._Run, "_chunk", chunk)
+    model = LlamaCpp(weights(models_dir), context_tokens=8192)
+    watch = Stopwatch(1)
+    task = asyncio.create_task(model.chat(ChatRequest("hello " * 7000, max_tokens=5), watch))
+    async with asyncio.timeout(60):
+        await reading.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not watch.seen
+    last = chunks[-1]["prompt_progress"]
+    assert last["processed"] < last["total"]
+    await model.close()
+
+
+async def test_a_caller_that_fails_while_listening_stops_the_generation(model: LlamaCpp) -> None:
+    async def hang_up(done: float, whole: float | None) -> None:
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await model.chat(LONG, hang_up)
+    assert not model._turn.locked()
+
+
+async def test_the_deadline_ends_an_answer(models_dir: Path) -> None:
+    model = LlamaCpp(weights(models_dir), context_tokens=CONTEXT, deadline=0.2)
+    with pytest.raises(DeadlineExceeded, match="HYBRID_MCP_LLM__DEADLINE"):
+        await model.chat(LONG, ignore)
+    assert not model._turn.locked()
+    await model.close()
+
+
+async def test_answers_asked_for_at_once_all_come(model: LlamaCpp) -> None:
+    async with asyncio.timeout(100):
+        answers = await asyncio.gather(
+            *(model.chat(ChatRequest(f"Say the number {n}.", max_tokens=5), ignore) for n in range(4))
+        )
+    assert all(answer.text for answer in answers)
+
+
+async def test_the_loop_runs_on_while_the_model_writes(model: LlamaCpp) -> None:
+    await model.chat(ChatRequest("Hi", max_tokens=1), ignore)
+    task = asyncio.create_task(model.chat(ChatRequest("Tell me a story.", max_tokens=20), ignore))
+    turns = 0
+    while not task.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert (await task).text
+    assert turns > 100
+
+
+async def test_missing_weights_are_named_with_the_remedy(tmp_path: Path) -> None:
+    model = LlamaCpp(tmp_path / "none.gguf")
+    with pytest.raises(ModelMissing, match=r"none\.gguf.*hybrid-mcp models fetch"):
+        await model.chat(ChatRequest("Hi"), ignore)
+    await model.close()
+
+
+@pytest.mark.parametrize("size", [0, 100, 1_000_000])
+async def test_damaged_weights_are_an_engine_error(models_dir: Path, tmp_path: Path, size: int) -> None:
+    damaged = tmp_path / "damaged.gguf"
+    damaged.write_bytes(weights(models_dir).read_bytes()[:size])
+    model = LlamaCpp(damaged)
+    with pytest.raises(EngineError, match="damaged"):
+        await model.chat(ChatRequest("Hi"), ignore)
+    await model.close()
+
+
+async def test_a_closed_model_opens_again_when_it_is_asked(model: LlamaCpp) -> None:
+    await model.chat(ChatRequest("Hi", max_tokens=1), ignore)
+    await model.close()
+    await model.close()
+    assert (await model.chat(ChatRequest("Hi", max_tokens=1), ignore)).completion_tokens == 1
+
+
+async def test_nothing_is_ever_written_to_stdout(models_dir: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    model = LlamaCpp(weights(models_dir), context_tokens=CONTEXT)
+    await model.chat(ChatRequest("Hi", max_tokens=3), ignore)
+    with pytest.raises(InvalidInput):
+        await model.chat(ChatRequest("hello " * 3000), ignore)
+    with pytest.raises(InvalidInput):
+        await model.chat(
+            ChatRequest("Hi", json_schema={"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}), ignore
+        )
+    task = asyncio.create_task(model.chat(LONG, ignore))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await model.close()
+    assert capfd.readouterr().out == ""
+
+
+GENERATING = (
+    "/completion",
+    "/completions",
+    "/v1/completions",
+    "/chat/completions",
+    "/v1/chat/completions",
+    "/api/chat",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
+    "/v1/responses",
+    "/infill",
+    "/embedding",
+    "/v1/embeddings",
+    "/rerank",
+    "/tokenize",
+    "/apply-template",
+    "/slots/0?action=save",
+)
+
+
+async def test_without_its_key_the_loopback_port_answers_nobody(model: LlamaCpp) -> None:
+    await model.chat(ChatRequest("Hi", max_tokens=1), ignore)
+    base = model._server.listening_address
+    assert base.startswith("http://127.0.0.1:")
+
+    def status(route: str, key: str) -> int:
+        body = json.dumps({"prompt": "hi", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1})
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        with httpx2.Client(trust_env=False, timeout=30) as client:
+            return client.post(base + route, content=body, headers=headers).status_code
+
+    for route in GENERATING:
+        assert await asyncio.to_thread(status, route, "") == 401, route
+        assert await asyncio.to_thread(status, route, "guess") == 401, route
