@@ -78,9 +78,9 @@ class Settings(BaseSettings):
         default_factory=_media_folders,
         description="Folders `transcribe` may read, besides the data directory.",
     )
-    stt: SpeechToText = SpeechToText()  # type: ignore[call-arg]  # all fields have defaults
-    tts: TextToSpeech = TextToSpeech()  # type: ignore[call-arg]
-    llm: LanguageModels = LanguageModels()  # type: ignore[call-arg]
+    stt: SpeechToText = SpeechToText()
+    tts: TextToSpeech = TextToSpeech()
+    llm: LanguageModels = LanguageModels()
 
     @field_validator("allowed_roots", mode="before")
     @classmethod

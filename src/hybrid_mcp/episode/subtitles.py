@@ -25,25 +25,7 @@ _GAP = 1.0
 _NEVER_FIRST = frozenset(
     "、。，．,.!?！？:;：；・…‥ー〜～」』）〕］｝〉》】”’)]}%％ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ々ゝゞ"
 )
-_PARTICLES = (
-    "から",
-    "まで",
-    "より",
-    "ので",
-    "のに",
-    "けど",
-    "でも",
-    "は",
-    "が",
-    "を",
-    "に",
-    "へ",
-    "と",
-    "で",
-    "の",
-    "も",
-    "や",
-)
+_PARTICLES = frozenset("から まで より ので のに けど でも は が を に へ と で の も や".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +41,7 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """What stands on screen from `start` to `end`, in seconds; lines are separated by `\\n`."""
+    """What stands on screen from `start` to `end`, in seconds; lines are separated by line feeds."""
 
     start: float
     end: float
@@ -78,7 +60,9 @@ def phrases(text: str, language: str) -> list[str]:
         return [word + " " for word in words[:-1]] + words[-1:]
     cut: list[str] = []
     for piece in _budoux().parse(text):
-        if cut and (piece[0] in _NEVER_FIRST or piece.rstrip("、。 ") in _PARTICLES):
+        if cut and (
+            piece[0] in _NEVER_FIRST or piece.rstrip("、。 ") in _PARTICLES or _one_word(cut[-1][-1], piece[0])
+        ):
             cut[-1] += piece
         else:
             cut.append(piece)
@@ -145,6 +129,12 @@ def _budoux() -> Parser:
     from budoux import load_default_japanese_parser  # noqa: PLC0415  (only Japanese needs the model)
 
     return load_default_japanese_parser()
+
+
+def _one_word(last: str, first: str) -> bool:
+    """Whether a name or compound goes on: kanji after kanji, katakana after katakana."""
+    names = (unicodedata.name(last, ""), unicodedata.name(first, ""))
+    return any(all(name.startswith(script) for name in names) for script in ("CJK", "KATAKANA"))
 
 
 def _fill(pieces: Sequence[str], line_width: int) -> list[str]:

@@ -67,24 +67,24 @@ def assemble(manuscript: Manuscript, source: Source, complaints: Iterable[Compla
     by_number = {sentence.number: sentence for sentence in source.sentences}
     seen: Counter[tuple[str, str]] = Counter()
     sections: list[Section] = []
+    found = list(complaints)
     for section in manuscript.sections:
         lines: list[Line] = []
         for written in section.lines:
             key = (written.speaker, written.text)
-            lines.append(
-                Line(
-                    id=_line_id(*key, seen[key]),
-                    speaker=written.speaker,
-                    text=written.text,
-                    spoken=speakable(written.text, manuscript.language),
-                    evidence=written.evidence,
-                    spans=tuple(by_number[number].text for number in written.evidence if number in by_number),
-                )
+            known = tuple(number for number in written.evidence if number in by_number)
+            line = Line(
+                id=_line_id(*key, seen[key]),
+                speaker=written.speaker,
+                text=written.text,
+                spoken=speakable(written.text, manuscript.language),
+                evidence=known,
+                spans=tuple(by_number[number].text for number in known),
             )
+            found += evidence.check(line, written.evidence, by_number, manuscript.language)
+            lines.append(line)
             seen[key] += 1
         sections.append(Section(title=section.title, lines=tuple(lines)))
-    everything = [line for section in sections for line in section.lines]
-    found = [complaint for line in everything for complaint in evidence.check(line, by_number, manuscript.language)]
     chapters, seconds = planned(sections, manuscript.language)
     citation = source.citation()
     script = Script(
@@ -101,8 +101,8 @@ def assemble(manuscript: Manuscript, source: Source, complaints: Iterable[Compla
         sources=(citation,),
         description=manuscript.description or _description(manuscript, citation, chapters),
         tags=manuscript.tags,
-        grounded_share=evidence.grounded_share(everything),
-        complaints=(*complaints, *found),
+        grounded_share=evidence.grounded_share(line for section in sections for line in section.lines),
+        complaints=tuple(found),
         source=source.sentences,
         source_id=source.id,
     )

@@ -84,20 +84,24 @@ def terms(text: str, language: Language) -> set[str]:
     return found
 
 
-def check(line: Line, source: Mapping[int, SourceSentence], language: Language) -> list[Complaint]:
-    """What the line says that its spans do not, and where in the source it stands instead."""
-    complaints: list[Complaint] = []
-    for number in line.evidence:
-        if number not in source:
-            last = max(source)
-            complaints.append(
-                Complaint(
-                    line=line.id,
-                    rule="no-such-evidence",
-                    ja=f"根拠 [{number}] は出典にありません。番号は 1〜{last} です。",
-                    en=f"Evidence [{number}] is not in the source. Numbers run from 1 to {last}.",
-                )
-            )
+def check(
+    line: Line, cited: Iterable[int], source: Mapping[int, SourceSentence], language: Language
+) -> list[Complaint]:
+    """What the line says that its spans do not, and where in the source it stands instead.
+
+    `cited` is what its writer named as evidence; `line.evidence` is what of that exists.
+    """
+    last = max(source)
+    complaints = [
+        Complaint(
+            line=line.id,
+            rule="no-such-evidence",
+            ja=f"根拠 [{number}] は出典にありません。番号は 1〜{last} です。",
+            en=f"Evidence [{number}] is not in the source. Numbers run from 1 to {last}.",
+        )
+        for number in cited
+        if number not in source
+    ]
     spans = "\n".join(line.spans)
     supported = numerals(spans, claims=False)
     complaints += [

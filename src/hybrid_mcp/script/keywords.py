@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
@@ -40,7 +40,7 @@ def content_words(text: str, language: str) -> list[str]:
 
 def keywords(texts: Sequence[str], title: str, language: str, count: int) -> list[str]:
     """The `count` words most of the text, and above all its title, is about; as they are written there."""
-    weight: Counter[str] = Counter()
+    weight: defaultdict[str, float] = defaultdict(float)
     written: dict[str, str] = {}
     for source, value in ((title, 3.0), *((text, 1.0) for text in texts)):
         for word in _compounds(source) if language == "ja" else _english(source):

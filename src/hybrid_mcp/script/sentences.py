@@ -10,7 +10,7 @@ _LINE_BREAK = re.compile(r"\n\s*\n|\n(?=[-*•・●■◆▶\d])")
 _BROKEN_JA = re.compile(r"(?<=[^\x00-\x7f])[ \t]*\n[ \t]*(?=[^\x00-\x7f])")
 # Abbreviations the segmenter takes for sentence ends, seen in abstracts.
 _NOT_AN_END = re.compile(
-    r"(?:\b(?:approx|resp|ca|cf|viz|et al|Figs?|Eqs?|Refs?|Tab|Sec|spp?|vs|i\.e|e\.g)\.)\s*$", re.I
+    r"(?:\b(?:approx|resp|ca|cf|viz|et al|Figs?|Eqs?|Refs?|Tab|Sec|spp?|vs|i\.e|e\.g)\.)\s*$", re.IGNORECASE
 )
 
 

@@ -69,6 +69,8 @@ class SpeechEngine(Protocol):
     """Engine and version."""
     sample_rate: int
     voices: tuple[Voice, ...]
+    parallel: int
+    """Lines it speaks at the same time without slowing down."""
 
     async def speak(self, phrases: tuple[Phrase, ...], voice: Voice, prosody: Prosody) -> Speech:
         """Speak a line. Text without a sound (only symbols) gives silence of no length.

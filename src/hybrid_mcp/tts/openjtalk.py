@@ -58,8 +58,8 @@ class OpenJTalk:
         self.name = f"Open JTalk (pyopenjtalk-plus {version('pyopenjtalk-plus')})"
         self.sample_rate = SAMPLE_RATE
         self.voices = _voices(self.name)
-        self.workers = workers or os.cpu_count() or 1
-        self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="openjtalk")
+        self.parallel = workers or os.cpu_count() or 1
+        self._threads = ThreadPoolExecutor(self.parallel, thread_name_prefix="openjtalk")
         self._idle: queue.SimpleQueue[HTSEngine] = queue.SimpleQueue()
         # The front end shares one dictionary and one tagger; it takes a hundredth of the synthesis.
         self._front_end = threading.Lock()

@@ -1,0 +1,22 @@
+"""The App: what a running program is made of, as interfaces only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hybrid_mcp.artifacts import Artifacts
+from hybrid_mcp.config import Settings
+from hybrid_mcp.llm.interface import LanguageModel
+from hybrid_mcp.stt.interface import Recognizer
+from hybrid_mcp.tts.interface import SpeechEngine
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Everything a tool may ask for. `open_app` makes it; whoever opened it closes it."""
+
+    settings: Settings
+    artifacts: Artifacts
+    speech: SpeechEngine
+    recognizer: Recognizer
+    local_model: LanguageModel

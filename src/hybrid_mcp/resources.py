@@ -1,0 +1,72 @@
+"""What a client can read: scripts, recordings, transcripts, voices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+
+from hybrid_mcp.app import App
+from hybrid_mcp.artifacts import Artifact, Kind
+from hybrid_mcp.errors import HybridError, NotFound
+from hybrid_mcp.languages import Bilingual
+
+_LARGEST = 24 * 2**20
+"""Bytes of audio that are sent inline; base64 of more would not fit a message. The file is always there."""
+
+
+def add_resources(server: MCPServer[App], app: App) -> None:
+    """Offer the resources of the App."""
+    language = app.settings.language
+
+    def title(ja: str, en: str) -> str:
+        return Bilingual(ja=ja, en=en).in_(language)
+
+    def stored(artifact: str, kind: Kind) -> Artifact:
+        try:
+            return app.artifacts.get(artifact, kind)
+        except NotFound as error:
+            raise ResourceNotFoundError(error.text(language)) from error
+        except HybridError as error:
+            raise ResourceError(error.text(language)) from error
+
+    async def script(id: str) -> str:  # noqa: A002  (named in the URI)
+        return stored(id, "script").read_text("script.json")
+
+    async def transcript(id: str) -> str:  # noqa: A002
+        return stored(id, "transcript").read_text("transcript.json")
+
+    async def audio(id: str) -> bytes:  # noqa: A002
+        path = stored(id, "audio").path("narration.wav")
+        if path.stat().st_size > _LARGEST:
+            message = Bilingual(
+                ja=f"大きすぎて送れません。ファイルを開いてください: {path}",
+                en=f"Too large to send. Open the file: {path}",
+            )
+            raise ResourceError(message.in_(language))
+        return path.read_bytes()
+
+    async def voices() -> str:
+        known = [
+            {
+                "id": voice.id,
+                "name": Bilingual(ja=voice.name_ja, en=voice.name_en).in_(language),
+                "language": voice.language,
+                "engine": voice.engine,
+                "credit": voice.credit,
+                "licence": voice.licence,
+            }
+            for voice in app.speech.voices
+        ]
+        return json.dumps(known, ensure_ascii=False, indent=2)
+
+    offered: tuple[tuple[str, str, str, str, Callable[..., Awaitable[str | bytes]]], ...] = (
+        ("script://{id}", "script", title("台本", "Script"), "application/json", script),
+        ("audio://{id}", "audio", title("録音", "Recording"), "audio/wav", audio),
+        ("transcript://{id}", "transcript", title("書き起こし", "Transcript"), "application/json", transcript),
+        ("voices://", "voices", title("声の一覧", "Voices"), "application/json", voices),
+    )
+    for uri, name, shown, mime_type, read in offered:
+        server.resource(uri, name=name, title=shown, mime_type=mime_type)(read)

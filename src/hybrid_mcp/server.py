@@ -1,0 +1,77 @@
+"""Everything the program offers over MCP, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from mcp.server.mcpserver import MCPServer
+from mcp.types import ToolAnnotations
+
+from hybrid_mcp import __version__
+from hybrid_mcp.app import App
+from hybrid_mcp.languages import Bilingual
+from hybrid_mcp.prompts import add_prompts
+from hybrid_mcp.resources import add_resources
+from hybrid_mcp.tools.context import HybridTool, tool
+from hybrid_mcp.tools.generate_script import generate_script
+from hybrid_mcp.tools.local_llm import local_llm
+from hybrid_mcp.tools.save_script import save_script
+from hybrid_mcp.tools.synthesize_voice import synthesize_voice
+from hybrid_mcp.tools.transcribe import transcribe
+
+_INSTRUCTIONS = """\
+Turn a research paper into a narrated, subtitled episode, step by step:
+1. generate_script with the paper (title, authors, abstract, publication_year) gives a script_id. Or write the script
+   yourself: take the prompt write_script, or the numbered source in detail=full, and hand your draft to save_script.
+2. synthesize_voice with that script_id gives a folder: narration.wav, subtitles, report.html. Tell the user its path.
+3. transcribe with audio://<audio_id> hears the recording back, as a check.
+Every answer names files by absolute path. Answers to the same request come from what was made before."""
+
+# What is made is kept under the hash of its inputs: making it again changes nothing.
+_MAKES_FILES = ToolAnnotations(
+    read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+)
+_ONLY_ANSWERS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+
+
+def build_server(app: App) -> MCPServer[App]:
+    """The MCP server of an App. It lends the App to the tools; it does not own it."""
+
+    @asynccontextmanager
+    async def lend(_: MCPServer[App]) -> AsyncIterator[App]:
+        yield app
+
+    server: MCPServer[App] = MCPServer(
+        "hybrid-mcp",
+        title="hybrid-mcp",
+        version=__version__,
+        instructions=_INSTRUCTIONS,
+        lifespan=lend,
+        tools=list(_tools(app)),
+        log_level="WARNING",
+    )
+    add_resources(server, app)
+    add_prompts(server, app)
+    return server
+
+
+def _tools(app: App) -> tuple[HybridTool, ...]:
+    language = app.settings.language
+    return (
+        tool(
+            generate_script,
+            Bilingual(ja="論文から台本を作る", en="Write a script from a paper"),
+            language,
+            _MAKES_FILES,
+        ),
+        tool(
+            save_script,
+            Bilingual(ja="書いた台本を検査して保存する", en="Check and store a script"),
+            language,
+            _MAKES_FILES,
+        ),
+        tool(synthesize_voice, Bilingual(ja="読み上げて字幕を付ける", en="Speak and subtitle"), language, _MAKES_FILES),
+        tool(transcribe, Bilingual(ja="録音を文字にする", en="Write down a recording"), language, _MAKES_FILES),
+        tool(local_llm, Bilingual(ja="手元の小さなモデルに聞く", en="Ask the local model"), language, _ONLY_ANSWERS),
+    )

@@ -1,0 +1,237 @@
+"""Our stdio transport: JSON-RPC lines on the process's own descriptors 0 and 1, on the asyncio loop.
+
+The SDK's transport reads in a thread: a signal cannot end it before stdin closes, and busy sync work
+starves it. Here pipes are read by the loop itself; where the loop cannot (files, consoles, Windows),
+a daemon thread reads and dies with the process. While serving, descriptor 0 is empty and descriptor
+1 is stderr, so nothing a C library prints can stand between two messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+import structlog
+from mcp.server.mcpserver import MCPServer
+from mcp.shared.message import SessionMessage
+from mcp.types import jsonrpc_message_adapter
+from pydantic import ValidationError
+
+LONGEST_MESSAGE = 64 * 2**20
+"""Bytes. Inline audio comes as base64 inside one line; anything longer is refused and skipped."""
+_CHUNK = 2**16
+_PARSE_ERROR, _INVALID_REQUEST = -32700, -32600
+
+_log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def stdio_transport() -> AsyncIterator[tuple[_Incoming, _Outgoing]]:
+    """Claim the standard descriptors for messages, and give them back afterwards."""
+    # No flush of Python's own buffer may land on the wire later.
+    sys.stdout.flush()
+    wire_in, wire_out = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    try:
+        write = await _writer(wire_out)
+        outgoing = _Outgoing(write)
+        yield _Incoming(await _lines(wire_in), outgoing), outgoing
+    finally:
+        sys.stdout.flush()
+        os.dup2(wire_in, 0)
+        os.dup2(wire_out, 1)
+
+
+async def serve_stdio(server: MCPServer[Any]) -> None:
+    """Serve one client on the standard descriptors until it closes its end."""
+    # The one private name we use: MCPServer.run_stdio_async hard-wires the SDK's transport.
+    low_level = server._lowlevel_server  # noqa: SLF001
+    async with stdio_transport() as (incoming, outgoing):
+        await low_level.run(incoming, outgoing, low_level.create_initialization_options())
+
+
+class _Stream:
+    """What the SDK's ReadStream and WriteStream protocols share."""
+
+    async def aclose(self) -> None:
+        """Nothing to close: the descriptors belong to the transport."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class _Outgoing(_Stream):
+    """`WriteStream[SessionMessage]`: one message a line."""
+
+    def __init__(self, write: Callable[[bytes], Awaitable[None]]) -> None:
+        self._write = write
+
+    async def send(self, item: SessionMessage, /) -> None:
+        """Write one message.
+
+        Raises:
+            anyio.BrokenResourceError: the client is gone.
+        """
+        await self.send_line(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode())
+
+    async def send_line(self, line: bytes) -> None:
+        """Write one line of JSON."""
+        try:
+            await self._write(line + b"\n")
+        except OSError as error:
+            raise anyio.BrokenResourceError from error
+
+
+class _Incoming(_Stream):
+    """`ReadStream[SessionMessage | Exception]`: answers what is no message itself, so no client waits in vain."""
+
+    def __init__(self, lines: AsyncIterator[bytes | None], outgoing: _Outgoing) -> None:
+        self._lines = lines
+        self._outgoing = outgoing
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        async for line in self._lines:
+            if line is None:
+                megabytes = LONGEST_MESSAGE // 2**20
+                await self._refuse(None, _PARSE_ERROR, f"message longer than {megabytes} MiB; send a path instead")
+            elif line.strip():
+                try:
+                    return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+                except ValidationError as error:
+                    await self._explain(line, error)
+        raise StopAsyncIteration
+
+    async def receive(self) -> SessionMessage | Exception:
+        """The next message.
+
+        Raises:
+            anyio.EndOfStream: the client closed its end.
+        """
+        try:
+            return await self.__anext__()
+        except StopAsyncIteration:
+            raise anyio.EndOfStream from None
+
+    async def _explain(self, line: bytes, error: ValidationError) -> None:
+        """Answer a line that is no JSON-RPC message; with its id, when it has one."""
+        try:
+            # Python's parser takes lone surrogates, which ours refuses: enough to find whom to answer.
+            raw = json.loads(line)
+        except (ValueError, RecursionError):
+            await self._refuse(None, _PARSE_ERROR, f"not JSON: {error.errors()[0]['msg']}")
+            return
+        request = raw.get("id") if isinstance(raw, dict) else None
+        if request is None and isinstance(raw, dict) and "method" in raw:
+            return  # a malformed notification has nobody waiting for an answer
+        if b"\\ud" in line.lower():
+            await self._refuse(
+                request,
+                _INVALID_REQUEST,
+                "half of a surrogate pair in a string; send valid Unicode"
+                " / 文字列に片割れのサロゲートがあります。正しい Unicode で送ってください",
+            )
+        else:
+            await self._refuse(request, _INVALID_REQUEST, "not a JSON-RPC 2.0 message")
+
+    async def _refuse(self, request: Any, code: int, message: str) -> None:
+        _log.warning("message refused", reason=message)
+        answer = {"jsonrpc": "2.0", "id": request, "error": {"code": code, "message": message}}
+        await self._outgoing.send_line(json.dumps(answer, ensure_ascii=False).encode())
+
+
+async def _lines(descriptor: int) -> AsyncIterator[bytes | None]:
+    """The lines that come in; None for one that is too long."""
+    reader = asyncio.StreamReader(limit=_CHUNK)
+    loop = asyncio.get_running_loop()
+    file = os.fdopen(descriptor, "rb", buffering=0, closefd=False)
+    try:
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), file)
+    except (ValueError, OSError, NotImplementedError):  # a regular file, a console, or Windows
+        threading.Thread(target=_feed, args=(file.fileno(), reader, loop), name="stdin", daemon=True).start()
+    return _split(reader)
+
+
+async def _split(reader: asyncio.StreamReader) -> AsyncIterator[bytes | None]:
+    # Not StreamReader.readline: its limit would hold 64 MiB before it tells that a line is too long.
+    held = bytearray()
+    skipping = False
+    while chunk := await reader.read(_CHUNK):
+        start = 0
+        while (end := chunk.find(b"\n", start)) >= 0:
+            if skipping:
+                yield None
+            else:
+                held += chunk[start:end]
+                yield bytes(held)
+            held.clear()
+            skipping = False
+            start = end + 1
+        if not skipping:
+            held += chunk[start:]
+        if len(held) > LONGEST_MESSAGE:
+            held.clear()
+            skipping = True
+    if held:
+        yield bytes(held)
+
+
+def _feed(descriptor: int, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
+    while True:
+        try:
+            chunk = os.read(descriptor, _CHUNK)
+        except OSError:
+            chunk = b""
+        try:
+            loop.call_soon_threadsafe(reader.feed_data if chunk else lambda _: reader.feed_eof(), chunk)
+        except RuntimeError:  # the loop is closed: the server has stopped
+            return
+        if not chunk:
+            return
+
+
+async def _writer(descriptor: int) -> Callable[[bytes], Awaitable[None]]:
+    """How to write to the client: through the loop, or in a thread where the loop cannot."""
+    loop = asyncio.get_running_loop()
+    file = os.fdopen(descriptor, "wb", buffering=0, closefd=False)
+    try:
+        transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, file)
+    except (ValueError, OSError, NotImplementedError):
+        turn = asyncio.Lock()
+
+        async def write_in_thread(data: bytes) -> None:
+            async with turn:
+                await asyncio.to_thread(_write_all, file.fileno(), data)
+
+        return write_in_thread
+    stream = asyncio.StreamWriter(transport, protocol, None, loop)
+
+    async def write(data: bytes) -> None:
+        stream.write(data)
+        await stream.drain()
+
+    return write
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,139 @@
+"""What MCP lends a tool: the App, progress, and the one edge where errors become words for a model."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any
+
+from mcp.server.mcpserver import Context, Resolve
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
+from mcp.types import ToolAnnotations
+from pydantic import ValidationError, create_model
+from pydantic_core import ErrorDetails
+
+from hybrid_mcp.app import App
+from hybrid_mcp.errors import HybridError
+from hybrid_mcp.languages import Bilingual, Language
+
+_BETWEEN_REPORTS = 0.2
+"""Seconds between two progress messages: enough for a bar, few enough for a log."""
+
+
+def _lend(ctx: Context[App]) -> App:
+    return ctx.request_context.lifespan_context
+
+
+LentApp = Annotated[App, Resolve(_lend)]
+"""A tool's parameter that is filled with the App and hidden from the model."""
+
+
+class HybridTool(Tool):
+    """A tool that refuses unknown arguments and explains every error in the interface's language."""
+
+    language: Language = "en"
+
+    async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
+        """See `Tool.run`. What we can explain reaches the model as a sentence; a crash stays hidden."""
+        try:
+            self.fn_metadata.validate_arguments(arguments)
+        except ValidationError as error:
+            known = list(self.fn_metadata.arg_model.model_fields)
+            raise ToolError(explained(error, known, self.language)) from error
+        try:
+            return await super().run(arguments, context, convert_result)
+        except UnexpectedToolError as error:
+            if isinstance(error.__cause__, HybridError):
+                raise ToolError(error.__cause__.text(self.language)) from error.__cause__
+            raise
+
+
+def tool(
+    fn: Callable[..., Awaitable[Any]], title: Bilingual, language: Language, annotations: ToolAnnotations
+) -> HybridTool:
+    """Make a tool of a function, with a title in the interface's language."""
+    made = HybridTool.from_function(fn, title=title.in_(language), annotations=annotations)
+    assert isinstance(made, HybridTool)  # noqa: S101  (the SDK annotates the base class)
+    made.language = language
+    loose = made.fn_metadata.arg_model
+    strict: type[ArgModelBase] = create_model(loose.__name__, __base__=loose, __module__=fn.__module__)
+    strict.model_config["extra"] = "forbid"
+    strict.model_rebuild(force=True)
+    made.fn_metadata.arg_model = strict
+    made.parameters = _slim(strict.model_json_schema(by_alias=True))
+    if made.fn_metadata.output_schema is not None:
+        made.fn_metadata.output_schema = _slim(made.fn_metadata.output_schema)
+    return made
+
+
+class Progress:
+    """Progress towards the client, not more often than anybody can read."""
+
+    def __init__(self, ctx: Context[App]) -> None:
+        self._ctx = ctx
+        self._last = -_BETWEEN_REPORTS
+
+    async def __call__(self, done: float, total: float | None) -> None:
+        """Report; the last step always, others as time allows."""
+        now = time.monotonic()
+        if now - self._last >= _BETWEEN_REPORTS or (total is not None and done >= total):
+            self._last = now
+            await self._ctx.report_progress(done, total)
+
+
+def explained(error: ValidationError, known: Sequence[str], language: Language) -> str:
+    """What is wrong with the arguments, and what would be right; never the values themselves."""
+    sentences = [_explain(detail, known).in_(language) for detail in error.errors(include_url=False)[:5]]
+    return " ".join(sentences)
+
+
+def _explain(detail: ErrorDetails, known: Sequence[str]) -> Bilingual:
+    where = ".".join(str(part) for part in detail["loc"])
+    limits = detail.get("ctx", {})
+    match detail["type"]:
+        case "missing":
+            return Bilingual(ja=f"引数 {where} が必要です。", en=f"The argument {where} is required.")
+        case "extra_forbidden":
+            near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=2, cutoff=0.5) or known
+            # Inside an object the names known here are not the ones that would be right.
+            ja, en = (
+                (f"使えるのは: {', '.join(near)}。", f"Known: {', '.join(near)}.")
+                if len(detail["loc"]) == 1
+                else ("", "")
+            )
+            return Bilingual(ja=f"引数 {where} はありません。{ja}", en=f"There is no argument {where}. {en}".strip())
+        case "literal_error":
+            return Bilingual(
+                ja=f"{where} は {limits['expected']} のどれかです。", en=f"{where} must be one of {limits['expected']}."
+            )
+        case "string_too_long" | "too_long":
+            return Bilingual(
+                ja=f"{where} が長すぎます (上限 {limits['max_length']:,})。",
+                en=f"{where} is too long (limit {limits['max_length']:,}).",
+            )
+        case "string_too_short" | "too_short":
+            return Bilingual(ja=f"{where} が空です。", en=f"{where} is empty.")
+        case "value_error":
+            return Bilingual(ja=f"{where}: {limits['error']}。", en=f"{where}: {limits['error']}.")
+        case kind if kind.startswith(("greater_than", "less_than")):
+            sign = {"greater_than": ">", "greater_than_equal": "≥", "less_than": "<", "less_than_equal": "≤"}[kind]
+            limit = next(iter(limits.values()))
+            return Bilingual(ja=f"{where} は {sign} {limit} にしてください。", en=f"{where} must be {sign} {limit}.")
+        case _:
+            return Bilingual(ja=f"{where} の値が正しくありません: {detail['msg']}。", en=f"{where}: {detail['msg']}.")
+
+
+def _slim(schema: Any) -> Any:
+    """A schema without the titles pydantic repeats from the names: a fifth of what a client must read."""
+    if isinstance(schema, list):
+        return [_slim(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: {name: _slim(inner) for name, inner in value.items()} if key in ("properties", "$defs") else _slim(value)
+        for key, value in schema.items()
+        if not (key == "title" and isinstance(value, str))
+    }

@@ -1,0 +1,104 @@
+"""The tool `generate_script`, and the answer it shares with `save_script`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from hybrid_mcp.artifacts import Artifact
+from hybrid_mcp.languages import Language
+from hybrid_mcp.script.compose import compose
+from hybrid_mcp.script.keep import keep
+from hybrid_mcp.script.model import Script
+from hybrid_mcp.script.source import writable
+from hybrid_mcp.tools.arguments import (
+    ContentArgument,
+    DetailArgument,
+    LanguageArgument,
+    MinutesArgument,
+    PaperArgument,
+    StyleArgument,
+    TitleArgument,
+    keep_source,
+    source_of,
+)
+from hybrid_mcp.tools.context import LentApp
+
+
+class ScriptAnswer(BaseModel):
+    """A stored script."""
+
+    script_id: str
+    path: str
+    """script.json"""
+    markdown_path: str
+    source_id: str
+    title: str
+    hook: str
+    language: str
+    style: str
+    engine: str
+    lines: int
+    planned_minutes: float
+    grounded_share: float
+    """Share of the text, 0-1, that cites the source."""
+    note: str
+    complaints: list[str]
+    script: dict[str, Any] | None = None
+    """Only with detail=full."""
+
+
+async def generate_script(
+    app: LentApp,
+    paper: PaperArgument = None,
+    title: TitleArgument = "",
+    content: ContentArgument = "",
+    style: StyleArgument = "popular",
+    language: LanguageArgument = None,
+    target_minutes: MinutesArgument = None,
+    engine: Annotated[
+        Literal["extractive"], Field(description="`extractive` quotes the source's own sentences; no model, no cost.")
+    ] = "extractive",
+    detail: DetailArgument = "summary",
+) -> ScriptAnswer:
+    """Turn a paper (or a title with some text) into a narration script whose every line cites its source sentences.
+
+    Use it first; then give the returned script_id to synthesize_voice. It selects, orders and shortens the
+    source's own sentences and frames them for the style; it neither translates nor pads. If you want to write the
+    script yourself instead, use the prompt write_script (or the source_id and script from detail=full) and save_script.
+    """
+    del engine  # the only one there is
+    source = source_of(paper, title, content)
+    script = compose(source, style, writable(source, language), target_minutes)
+    await keep_source(app.artifacts, source)
+    return answer(script, await keep(app.artifacts, script), app.settings.language, detail)
+
+
+def answer(script: Script, artifact: Artifact, language: Language, detail: str) -> ScriptAnswer:
+    """What both script tools return."""
+    places = {line.id: number for number, line in enumerate(script.lines, 1)}
+    return ScriptAnswer(
+        script_id=script.id,
+        path=str(artifact.path("script.json")),
+        markdown_path=str(artifact.path("script.md")),
+        source_id=script.source_id,
+        title=script.title,
+        hook=script.hook,
+        language=script.language,
+        style=script.style,
+        engine=script.engine,
+        lines=len(places),
+        planned_minutes=round(script.planned_seconds / 60, 2),
+        grounded_share=script.grounded_share,
+        note={
+            "ja": "根拠の文は出どころを示すもので、行の正しさを証明するものではありません。",
+            "en": "Evidence shows where a line comes from, not that it follows from it.",
+        }[language],
+        complaints=[
+            (f"line {places[complaint.line]} ({complaint.line}): " if complaint.line else "")
+            + {"ja": complaint.ja, "en": complaint.en}[language]
+            for complaint in script.complaints
+        ],
+        script=script.model_dump(mode="json") if detail == "full" else None,
+    )

@@ -1,0 +1,65 @@
+"""The tool `save_script`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from hybrid_mcp.errors import InvalidInput
+from hybrid_mcp.script.keep import keep
+from hybrid_mcp.script.model import CleanText
+from hybrid_mcp.script.write import ScriptDraft, accept, source_language
+from hybrid_mcp.tools.arguments import (
+    ContentArgument,
+    DetailArgument,
+    LanguageArgument,
+    MinutesArgument,
+    PaperArgument,
+    StyleArgument,
+    TitleArgument,
+    keep_source,
+    kept_source,
+    source_of,
+)
+from hybrid_mcp.tools.context import LentApp
+from hybrid_mcp.tools.generate_script import ScriptAnswer, answer
+
+
+async def save_script(
+    app: LentApp,
+    draft: Annotated[ScriptDraft, Field(description="The script you wrote.")],
+    source_id: Annotated[
+        CleanText, Field(max_length=64, description="The source, as write_script or generate_script named it.")
+    ] = "",
+    paper: PaperArgument = None,
+    title: TitleArgument = "",
+    content: ContentArgument = "",
+    style: StyleArgument = "popular",
+    language: LanguageArgument = None,
+    target_minutes: MinutesArgument = None,
+    written_by: Annotated[CleanText, Field(min_length=1, max_length=80, description="Your model's name.")] = "client",
+    detail: DetailArgument = "summary",
+) -> ScriptAnswer:
+    """Check and store a script that you wrote from a numbered source, so that synthesize_voice can speak it.
+
+    Every figure and Latin-letter term of a line must stand in the source sentences it cites. What does not comes
+    back as complaints that name the line and the remedy: correct those lines and call again. It is stored either way.
+    """
+    if source_id and (paper is not None or title or content):
+        raise InvalidInput(
+            ja="source_id と paper・title・content は同時に使えません。どちらか一方にしてください。",
+            en="Give either source_id, or the source itself, not both.",
+        )
+    source = kept_source(app.artifacts, source_id) if source_id else source_of(paper, title, content)
+    script = accept(
+        draft,
+        source,
+        language=language or source_language(source),
+        style=style,
+        target_minutes=target_minutes,
+        written_by=written_by,
+    )
+    if not source_id:
+        await keep_source(app.artifacts, source)
+    return answer(script, await keep(app.artifacts, script), app.settings.language, detail)
