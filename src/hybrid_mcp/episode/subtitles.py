@@ -26,6 +26,8 @@ _NEVER_FIRST = frozenset(
     "、。，．,.!?！？:;：；・…‥ー〜～」』）〕］｝〉》】”’)]}%％ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ々ゝゞ"
 )
 _PARTICLES = frozenset("から まで より ので のに けど でも は が を に へ と で の も や".split())
+# The second halves of による, について, として …
+_COMPOUND_PARTICLES = ("よる", "よって", "より", "ついて", "おける", "おいて", "とって", "対し", "対す", "関す", "して")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,10 @@ def phrases(text: str, language: str) -> list[str]:
     cut: list[str] = []
     for piece in _budoux().parse(text):
         if cut and (
-            piece[0] in _NEVER_FIRST or piece.rstrip("、。 ") in _PARTICLES or _one_word(cut[-1][-1], piece[0])
+            piece[0] in _NEVER_FIRST
+            or piece.rstrip("、。 ") in _PARTICLES
+            or (cut[-1][-1] in "にと" and piece.startswith(_COMPOUND_PARTICLES))
+            or _one_word(cut[-1][-1], piece[0])
         ):
             cut[-1] += piece
         else:

@@ -206,6 +206,8 @@ def _read(text: str, *, claims: bool) -> Iterator[tuple[Numeral, str]]:
 
 
 def _is_claim(surface: str, after: str) -> bool:
+    if surface in ("万一", "億万"):
+        return False
     if surface in ("一", "十") or (len(surface) == 1 and surface in "百千万億兆"):
         return surface != "一" and _COUNTER.match(after) is not None and not after.startswith("分")
     return len(surface) > 1 or _COUNTER.match(after) is not None

@@ -1,0 +1,108 @@
+"""What tests share: real models and speech read in place, a data directory of their own, and a clean exit."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+from hybrid_mcp import models
+from hybrid_mcp.config import Settings
+from hybrid_mcp.script.model import Paper
+from hybrid_mcp.tts.openjtalk import OpenJTalk
+
+# A test never judges time; and the same examples run everywhere.
+hypothesis.settings.register_profile("ours", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ours")
+
+ROOT = Path(__file__).parents[1]
+
+
+def missing(what: str) -> None:
+    """Skip at home, where something may be missing; fail in CI, where nothing may be."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI must have it: {what}")
+    pytest.skip(what)
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test reads or writes what belongs to the person who runs it, except the fetched models."""
+    for name in [name for name in os.environ if name.startswith("HYBRID_MCP_") and name != "HYBRID_MCP_MODELS_DIR"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HYBRID_MCP_DATA_DIR", str(tmp_path / "data"))
+
+
+@pytest.fixture(autouse=True)
+def _leaves_nothing_behind(tmp_path: Path) -> Iterator[None]:
+    """No half-made folder and no thread of an engine survives a test."""
+    before = {thread.name for thread in threading.enumerate()}
+    yield
+    assert not list(tmp_path.rglob(".making-*"))
+    left = {thread.name for thread in threading.enumerate()} - before
+    assert not [name for name in left if name.startswith(("openjtalk", "whisper", "llama"))]
+
+
+@pytest.fixture(autouse=True)
+async def _leaves_no_task() -> AsyncIterator[None]:
+    yield
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not [task for task in others if not task.done()]
+
+
+@pytest.fixture(scope="session")
+def models_dir() -> Path:
+    """Where the fetched weights are."""
+    folder = Settings().models_dir
+    for weights in models.ALL:
+        if not models.present(weights, folder):
+            missing(f"{weights.name} is not in {folder}: run `make models`")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def speech_dir() -> Path:
+    """Real human speech with transcripts, beside the checkout."""
+    folder = ROOT.parent / "shared" / "data" / "speech"
+    if not folder.is_dir():
+        missing("no human speech beside the checkout (../shared/data/speech)")
+    return folder
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings with a data directory of the test's own, and English errors."""
+    return Settings(language="en", data_dir=tmp_path / "data", allowed_roots=(tmp_path / "allowed",))
+
+
+@pytest.fixture(scope="session")
+def example() -> dict[str, dict[str, Any]]:
+    """The example papers by language."""
+    return {
+        language: json.loads((ROOT / "examples" / f"paper.{language}.json").read_text(encoding="utf-8"))
+        for language in ("ja", "en")
+    }
+
+
+@pytest.fixture
+def japanese_paper(example: dict[str, dict[str, Any]]) -> Paper:
+    return Paper.model_validate(example["ja"])
+
+
+@pytest.fixture
+def english_paper(example: dict[str, dict[str, Any]]) -> Paper:
+    return Paper.model_validate(example["en"])
+
+
+@pytest.fixture
+async def open_jtalk() -> AsyncIterator[OpenJTalk]:
+    engine = OpenJTalk(workers=2)
+    yield engine
+    await engine.close()

@@ -1,0 +1,76 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hybrid_mcp.episode.subtitles import CUE_LINES, LINE_WIDTH, Timed, cues, phrases, srt, vtt, width, wrap
+
+CLOSING = "、。，．！？」』）】・ー々っゃゅょッャュョ"
+JAPANESE = st.text(alphabet="あいうえおかがきぎ海馬記憶学習睡眠は、が。をに「」（）アルファーABC123 %っゃョ", min_size=1, max_size=120)
+
+
+def test_width_counts_full_width_characters_twice() -> None:
+    assert width("海馬AI") == 6
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+@given(text=JAPANESE)
+def test_wrapping_loses_nothing_but_spaces(language: str, text: str) -> None:
+    assert re.sub(r"\s", "", "".join(wrap(text, language))) == re.sub(r"\s", "", text)
+
+
+@given(text=JAPANESE)
+def test_no_line_is_wider_than_the_screen_but_for_closing_marks(text: str) -> None:
+    for line in wrap(text, "ja"):
+        assert width(line.rstrip(CLOSING + " %")) <= LINE_WIDTH
+
+
+@given(text=JAPANESE)
+def test_no_line_starts_with_a_closing_mark_or_small_kana(text: str) -> None:
+    assert not [line for line in wrap(text, "ja")[1:] if line[0] in CLOSING]
+
+
+def test_no_line_starts_with_a_particle() -> None:
+    text = "候補遺伝子をレトロウイルスでマウスの線維芽細胞に導入し、ES細胞に似た細胞だけが生き残る仕組みを用いて調べました。"
+    for line in wrap(text, "ja"):
+        assert line[0] not in "はがをにへとでのもや"
+
+
+def test_names_and_compounds_are_not_broken() -> None:
+    assert wrap("高橋和利さんと山中伸弥さんによる研究です。", "ja") == [
+        "高橋和利さんと",
+        "山中伸弥さんによる研究です。",
+    ]
+
+
+def test_english_breaks_at_spaces() -> None:
+    lines = wrap("Predicting the shape from the sequence alone has been an open problem.", "en")
+    assert lines == ["Predicting the shape from the sequence", "alone has been an open problem."]
+    assert "".join(phrases("two words", "en")) == "two words"
+
+
+@given(st.lists(JAPANESE, min_size=1, max_size=8))
+def test_cues_fit_the_screen_in_order_and_without_overlap(texts: list[str]) -> None:
+    pieces = [Timed(text, float(n), n + 0.9, break_after=n % 3 == 2) for n, text in enumerate(texts)]
+    made = cues(pieces, "ja")
+    for cue in made:
+        assert cue.text
+        assert cue.text.count("\n") < CUE_LINES
+        assert cue.start < cue.end
+    assert all(before.end <= after.start + 1e-9 for before, after in zip(made, made[1:], strict=False))
+    shown = re.sub(r"\s", "", "".join(cue.text for cue in made))
+    assert shown == re.sub(r"\s", "", "".join(texts))
+
+
+def test_a_cue_ends_with_a_sentence_and_at_a_long_silence() -> None:
+    pieces = [Timed("はい。", 0, 1, break_after=True), Timed("では、", 1, 2), Timed("次です。", 4, 5)]
+    assert [cue.text for cue in cues(pieces, "ja")] == ["はい。", "では、", "次です。"]
+
+
+def test_srt_and_vtt_say_the_same_in_their_own_way() -> None:
+    made = cues([Timed("精度 <90% & 以上。", 3661.0005, 3662.5)], "ja")
+    assert srt(made) == "1\n01:01:01,000 --> 01:01:02,500\n精度 <90% & 以上。\n"
+    assert vtt(made) == "WEBVTT\n\n01:01:01.000 --> 01:01:02.500\n精度 &lt;90% &amp; 以上。\n"
+    assert srt([]) == ""
+    assert vtt([]) == "WEBVTT\n"

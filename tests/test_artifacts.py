@@ -1,0 +1,130 @@
+import asyncio
+import errno
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from hybrid_mcp.artifacts import Artifact, Artifacts, Draft, artifact_id, storage_errors
+from hybrid_mcp.errors import NotFound, StorageError
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> Artifacts:
+    store = Artifacts(tmp_path)
+    store.open()
+    return store
+
+
+ID = artifact_id("script", {"text": "海馬"})
+
+
+async def make(artifacts: Artifacts, artifact: str = ID, text: str = "海馬") -> bool:
+    """Whether the work was done, rather than found."""
+    async with artifacts.making(artifact) as draft:
+        if isinstance(draft, Artifact):
+            return False
+        draft.write_text("script.md", text)
+        draft.summary["title"] = text
+        await asyncio.sleep(0)
+        return True
+
+
+def test_the_same_inputs_give_the_same_id_in_any_order() -> None:
+    assert artifact_id("script", {"a": 1, "b": "海"}) == artifact_id("script", {"b": "海", "a": 1})
+    assert artifact_id("script", {"a": 1}) != artifact_id("audio", {"a": 1})
+
+
+async def test_what_is_made_is_found_with_its_files_hashed_and_no_clock(artifacts: Artifacts) -> None:
+    assert await make(artifacts)
+    assert not await make(artifacts)
+    found = artifacts.get(ID, "script")
+    assert found.read_text("script.md") == "海馬"
+    assert found.summary == {"title": "海馬"}
+    manifest = json.loads(found.path("manifest.json").read_text(encoding="utf-8"))
+    assert manifest["files"]["script.md"]["bytes"] == 6
+    assert len(manifest["files"]["script.md"]["sha256"]) == 64
+    assert set(manifest) == {"id", "summary", "files"}
+
+
+async def test_two_callers_at_once_do_the_work_once(artifacts: Artifacts) -> None:
+    assert sorted(await asyncio.gather(*(make(artifacts) for _ in range(5)))) == [False] * 4 + [True]
+
+
+async def test_another_process_may_finish_first(artifacts: Artifacts, tmp_path: Path) -> None:
+    other = Artifacts(tmp_path)
+    async with artifacts.making(ID) as draft:
+        assert isinstance(draft, Draft)
+        assert await make(other, text="先")
+        draft.write_text("script.md", "後")
+    assert artifacts.get(ID, "script").read_text("script.md") == "先"
+
+
+async def test_a_failure_leaves_nothing(artifacts: Artifacts) -> None:
+    with pytest.raises(RuntimeError):
+        async with artifacts.making(ID) as draft:
+            assert isinstance(draft, Draft)
+            draft.write_text("script.md", "半分")
+            raise RuntimeError
+    assert list(artifacts.root.iterdir()) == []
+    assert await make(artifacts)
+
+
+async def test_cancelling_leaves_nothing(artifacts: Artifacts) -> None:
+    started = asyncio.Event()
+
+    async def hang() -> None:
+        async with artifacts.making(ID):
+            started.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(hang())
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert list(artifacts.root.iterdir()) == []
+
+
+async def test_an_unknown_id_names_the_nearest(artifacts: Artifacts) -> None:
+    await make(artifacts)
+    wrong = ID[:-1] + ("0" if ID[-1] != "0" else "1")
+    with pytest.raises(NotFound, match=ID):
+        artifacts.get(wrong, "script")
+    for odd in ("", "../../etc/passwd", "audio-0123456789abcdef", ID + "/..", "script-" + "z" * 16):
+        with pytest.raises(NotFound):
+            artifacts.get(odd, "script")
+
+
+async def test_a_damaged_manifest_is_said_to_be_damaged(artifacts: Artifacts) -> None:
+    await make(artifacts)
+    (artifacts.root / ID / "manifest.json").write_text("{", encoding="utf-8")
+    with pytest.raises(StorageError, match="manifest"):
+        artifacts.find(ID)
+
+
+async def test_only_old_leftovers_are_swept(artifacts: Artifacts) -> None:
+    old, fresh = artifacts.root / ".making-1-a", artifacts.root / ".making-2-b"
+    for left in (old, fresh):
+        left.mkdir()
+    os.utime(old, (time.time() - 2 * 86400,) * 2)
+    artifacts.open()
+    assert not old.exists()
+    assert fresh.exists()
+    fresh.rmdir()
+
+
+def test_a_data_directory_that_is_a_file_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    with pytest.raises(StorageError):
+        Artifacts(tmp_path / "data").open()
+
+
+@pytest.mark.parametrize(
+    ("number", "says"), [(errno.ENOSPC, "full"), (errno.EROFS, "HYBRID_MCP_DATA_DIR"), (errno.EIO, "failed")]
+)
+def test_what_the_disk_says_becomes_a_sentence_with_a_remedy(number: int, says: str) -> None:
+    with pytest.raises(StorageError, match=says), storage_errors():
+        raise OSError(number, os.strerror(number), "/data/x")
