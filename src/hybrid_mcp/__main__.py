@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,15 +75,8 @@ async def _serve_stdio(settings: Settings) -> int:
     from hybrid_mcp.server import build_server  # noqa: PLC0415
     from hybrid_mcp.stdio import serve_stdio  # noqa: PLC0415
 
-    this = asyncio.current_task()
-    assert this is not None  # noqa: S101  (asyncio.run made it)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt instead
-            loop.add_signal_handler(number, this.cancel)
-    with contextlib.suppress(asyncio.CancelledError):  # only our own signal handlers cancel this task
-        async with open_app(settings) as app:
-            await serve_stdio(build_server(app))
+    async with open_app(settings) as app:
+        await serve_stdio(build_server(app))
     return 0
 
 

@@ -3,14 +3,17 @@
 The SDK's transport reads in a thread: a signal cannot end it before stdin closes, and busy sync work
 starves it. Here pipes are read by the loop itself; where the loop cannot (files, consoles, Windows),
 a daemon thread reads and dies with the process. While serving, descriptor 0 is empty and descriptor
-1 is stderr, so nothing a C library prints can stand between two messages.
+1 is stderr, so nothing a C library prints can stand between two messages. SIGINT and SIGTERM end the
+input, as a client that closes it does: calls are cancelled, and everything is cleaned up.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,6 +31,7 @@ from pydantic import ValidationError
 LONGEST_MESSAGE = 64 * 2**20
 """Bytes. Inline audio comes as base64 inside one line; anything longer is refused and skipped."""
 _CHUNK = 2**16
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PARSE_ERROR, _INVALID_REQUEST = -32700, -32600
 
 _log = structlog.get_logger(__name__)
@@ -43,11 +47,18 @@ async def stdio_transport() -> AsyncIterator[tuple[_Incoming, _Outgoing]]:
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
+    loop = asyncio.get_running_loop()
     try:
-        write = await _writer(wire_out)
-        outgoing = _Outgoing(write)
-        yield _Incoming(await _lines(wire_in), outgoing), outgoing
+        outgoing = _Outgoing(await _writer(wire_out))
+        reader, end = await _reader(wire_in)
+        for number in _ENDING_SIGNALS:
+            with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt instead
+                loop.add_signal_handler(number, end)
+        yield _Incoming(_lines(reader), outgoing), outgoing
     finally:
+        for number in _ENDING_SIGNALS:
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(number)
         sys.stdout.flush()
         os.dup2(wire_in, 0)
         os.dup2(wire_out, 1)
@@ -158,53 +169,68 @@ class _Incoming(_Stream):
         await self._outgoing.send_line(json.dumps(answer, ensure_ascii=False).encode())
 
 
-async def _lines(descriptor: int) -> AsyncIterator[bytes | None]:
-    """The lines that come in; None for one that is too long."""
+async def _reader(descriptor: int) -> tuple[asyncio.StreamReader, Callable[[], None]]:
+    """What reads a descriptor, and how to end it before the client does."""
     reader = asyncio.StreamReader(limit=_CHUNK)
     loop = asyncio.get_running_loop()
     file = os.fdopen(descriptor, "rb", buffering=0, closefd=False)
     try:
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), file)
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), file)
     except (ValueError, OSError, NotImplementedError):  # a regular file, a console, or Windows
-        threading.Thread(target=_feed, args=(file.fileno(), reader, loop), name="stdin", daemon=True).start()
-    return _split(reader)
+        feed = _Feed(reader)
+        threading.Thread(target=_read_on, args=(descriptor, feed, loop), name="stdin", daemon=True).start()
+        return reader, feed.end
+    return reader, transport.close
 
 
-async def _split(reader: asyncio.StreamReader) -> AsyncIterator[bytes | None]:
-    # Not StreamReader.readline: its limit would hold 64 MiB before it tells that a line is too long.
+async def _lines(reader: asyncio.StreamReader) -> AsyncIterator[bytes | None]:
+    """The lines that come in; None for one that is too long."""
+    # Not StreamReader.readline, which drops what it read of a line that is too long, and takes the rest for a line.
     held = bytearray()
     skipping = False
     while chunk := await reader.read(_CHUNK):
-        start = 0
-        while (end := chunk.find(b"\n", start)) >= 0:
-            if skipping:
-                yield None
-            else:
-                held += chunk[start:end]
-                yield bytes(held)
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            held += end
+            yield None if skipping or len(held) > LONGEST_MESSAGE else bytes(held)
             held.clear()
             skipping = False
-            start = end + 1
-        if not skipping:
-            held += chunk[start:]
+        held += rest
         if len(held) > LONGEST_MESSAGE:
-            held.clear()
             skipping = True
+        if skipping:
+            held.clear()
     if held:
         yield bytes(held)
 
 
-def _feed(descriptor: int, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
-    while True:
+class _Feed:
+    """What a reading thread gives a reader, until either ends."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self._ended = False
+
+    def data(self, chunk: bytes) -> None:
+        if not self._ended:
+            self._reader.feed_data(chunk)
+
+    def end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._reader.feed_eof()
+
+
+def _read_on(descriptor: int, feed: _Feed, loop: asyncio.AbstractEventLoop) -> None:
+    chunk = b" "
+    while chunk:
         try:
             chunk = os.read(descriptor, _CHUNK)
         except OSError:
             chunk = b""
         try:
-            loop.call_soon_threadsafe(reader.feed_data if chunk else lambda _: reader.feed_eof(), chunk)
+            loop.call_soon_threadsafe(*((feed.data, chunk) if chunk else (feed.end,)))
         except RuntimeError:  # the loop is closed: the server has stopped
-            return
-        if not chunk:
             return
 
 

@@ -86,7 +86,7 @@ async def served(tmp_path: Path, **environment: str) -> AsyncIterator[Wire]:
     finally:
         if process.returncode is None:
             process.kill()
-        await process.communicate()
+        await process.wait()
         await drained
 
 
