@@ -1,0 +1,65 @@
+import os
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from hybrid_mcp.config import Settings
+
+EXAMPLE = Path(__file__).parents[1] / "env.hybrid.example"
+
+
+def variables(model: type[BaseModel], prefix: str) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= variables(field.annotation, f"{prefix}{name.upper()}__")
+        else:
+            found[f"{prefix}{name.upper()}"] = field.default
+    return found
+
+
+def test_the_example_names_every_setting_with_its_default() -> None:
+    known = variables(Settings, "HYBRID_MCP_")
+    shown = dict(re.findall(r"^# (HYBRID_MCP_\w+)=(.*)$", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE))
+    assert shown.keys() == known.keys()
+    for name, value in shown.items():
+        if isinstance(known[name], int | float | str):
+            assert str(known[name]).removesuffix(".0") == value, name
+
+
+def test_every_setting_says_what_it_is() -> None:
+    for group in (Settings, *(f.annotation for f in Settings.model_fields.values())):
+        if isinstance(group, type) and issubclass(group, BaseModel):
+            for name, field in group.model_fields.items():
+                assert field.description or isinstance(field.default, BaseModel), name
+
+
+def test_groups_are_reached_with_two_underscores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYBRID_MCP_TTS__WORKERS", "3")
+    assert Settings().tts.workers == 3
+
+
+@pytest.mark.parametrize("value", [f"/a{os.pathsep}/b", '["/a", "/b"]'])
+def test_allowed_roots_are_separated_as_in_path_or_json(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("HYBRID_MCP_ALLOWED_ROOTS", value)
+    assert Settings().allowed_roots == (Path("/a").absolute(), Path("/b").absolute())
+
+
+def test_the_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env.hybrid").write_text("HYBRID_MCP_LANGUAGE=en\nHYBRID_MCP_TTS__VOICE=mei-low\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYBRID_MCP_LANGUAGE", "ja")
+    assert (Settings().language, Settings().tts.voice) == ("ja", "mei-low")
+
+
+def test_a_wrong_value_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYBRID_MCP_LANGUAGE", "fr")
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+def test_the_working_directory_is_no_root() -> None:
+    """Hosts start servers in `/`."""
+    assert Path.cwd() not in Settings().allowed_roots

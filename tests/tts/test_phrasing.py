@@ -1,0 +1,54 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hybrid_mcp.tts.phrasing import LONGEST, utterances
+
+
+def shown(text: str) -> list[list[str]]:
+    return [[phrase.shown for phrase in part] for part in utterances(text, "ja")]
+
+
+def test_sentences_become_utterances_and_breaths_phrases() -> None:
+    assert shown("はい、そうです。では、次です。") == [["はい、", "そうです。"], ["では、", "次です。"]]
+
+
+@pytest.mark.parametrize("text", ["精度は3.5%です。", "1,234人が参加しました。", "円周率は3.14159です。"])
+def test_marks_inside_numbers_are_no_pauses(text: str) -> None:
+    assert shown(text) == [[text]]
+
+
+def test_marks_without_a_sound_are_shown_with_their_neighbours() -> None:
+    assert shown("……「はい」。") == [["……「はい」。"]]
+    assert shown("🎉 おめでとう！") == [["🎉 おめでとう！"]]
+
+
+@pytest.mark.parametrize("text", ["", "…。！？", "🎉🎉", "「」（）", "   \n"])
+def test_nothing_to_hear_gives_nothing(text: str) -> None:
+    assert utterances(text, "ja") == []
+
+
+def test_brackets_are_breaths_of_their_own() -> None:
+    assert shown("被験者（24名）を調べた。") == [["被験者", "（24名）", "を調べた。"]]
+
+
+def test_what_is_read_is_words_and_what_is_shown_is_the_text() -> None:
+    [[first, second]] = utterances("体重5–10 kgのBERT、AIです。", "ja")
+    assert (first.shown, second.shown) == ("体重5–10 kgのBERT、", "AIです。")
+    assert first.spoken == "体重5から10キログラムのバート"
+    assert second.spoken == "エーアイです"
+
+
+def test_a_sentence_without_end_is_spoken_in_parts() -> None:
+    parts = utterances("記憶と学習と睡眠と" * 200, "ja")
+    assert len(parts) > 1
+    assert all(sum(len(phrase.spoken) for phrase in part) <= LONGEST + 60 for part in parts)
+
+
+@given(st.text(alphabet="あ海馬の記憶は、「」（）()3.5%AI …・", max_size=80))
+def test_nothing_of_a_sentence_is_lost_or_doubled(text: str) -> None:
+    sentence = f"あ{text}"
+    pieces = [piece for part in shown(sentence) for piece in part]
+    assert re.sub(r"\s", "", "".join(pieces)) == re.sub(r"\s", "", sentence)
