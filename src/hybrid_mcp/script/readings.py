@@ -1,0 +1,333 @@
+"""How numbers and symbols are read: one table of rules for each language, applied in order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from hybrid_mcp.languages import Language
+from hybrid_mcp.script.units import NUMBER, measured
+
+PAUSE: Final = "\ue000"
+"""Where a bracket was: becomes a comma if nothing else pauses there. A private character no text contains."""
+
+Rule = Callable[[str], str]
+
+_DASH: Final = r"[-−–—〜～~]"
+# Not the tail of a name, number, date or id: IL-6, 2021-03-05, 3.5, v2.
+_ALONE: Final = r"(?<![A-Za-z0-9_.\-/^])"
+_GREEK: Final = (
+    "α アルファ alpha|β ベータ beta|γ ガンマ gamma|δ デルタ delta|ε イプシロン epsilon|ζ ゼータ zeta|η イータ eta|"
+    "θ シータ theta|ι イオタ iota|κ カッパ kappa|λ ラムダ lambda|μ ミュー mu|ν ニュー nu|ξ クシー xi|"
+    "ο オミクロン omicron|π パイ pi|ρ ロー rho|σ シグマ sigma|ς シグマ sigma|τ タウ tau|υ ユプシロン upsilon|φ ファイ phi|"
+    "χ カイ chi|ψ プサイ psi|ω オメガ omega|ϵ イプシロン epsilon|ϑ シータ theta|ϕ ファイ phi|ϖ パイ pi|ϱ ロー rho"
+)
+GREEK: Final[dict[Language, dict[str, str]]] = {
+    "ja": {row.split()[0]: row.split()[1] for row in _GREEK.split("|")},
+    "en": {row.split()[0]: row.split()[2] for row in _GREEK.split("|")},
+}
+
+# Read where they stand, whatever surrounds them. Comparisons and dashes have rules of their own.
+SYMBOLS: Final[dict[Language, dict[str, str]]] = {
+    "ja": {
+        "±": "プラスマイナス", "∓": "マイナスプラス", "×": "かける", "÷": "わる", "∞": "無限大", "√": "ルート",
+        "+": "プラス", "=": "イコール", "≠": "ノットイコール", "≡": "合同", "<": "小なり", ">": "大なり",
+        "≤": "小なりイコール", "≥": "大なりイコール", "≈": "ニアリーイコール", "∝": "比例", "→": "から", "↔": "と", "←": "から",
+        "↑": "増加", "↓": "減少", "%": "パーセント", "‰": "パーミル", "&": "アンド", "@": "アット", "§": "セクション",
+        "∑": "シグマ", "∫": "インテグラル", "∂": "ラウンド", "∇": "ナブラ", "∈": "属する", "♂": "オス", "♀": "メス",
+        "€": "ユーロ", "¥": "円", "£": "ポンド", "$": "ドル", "#": "シャープ", "°": "度", "−": "マイナス",
+    },
+    "en": {
+        "±": "plus or minus", "∓": "minus or plus", "×": "times", "÷": "divided by", "∞": "infinity",
+        "√": "the square root of", "+": "plus", "=": "equals", "≠": "is not equal to", "≡": "is identical to",
+        "<": "less than", ">": "greater than", "≤": "at most", "≥": "at least", "≈": "approximately",
+        "∝": "is proportional to", "→": "to", "↔": "and", "←": "from", "↑": "increased", "↓": "decreased",
+        "%": "percent", "‰": "per mille", "&": "and", "@": "at", "§": "section", "∑": "the sum of",
+        "∫": "the integral of", "∂": "partial", "∇": "nabla", "∈": "in", "♂": "male", "♀": "female",
+        "€": "euros", "¥": "yen", "£": "pounds", "$": "dollars", "#": "number", "°": "degrees", "−": "minus",
+    },
+}  # fmt: skip
+
+_MONEY: Final = {"$": ("ドル", "dollar"), "€": ("ユーロ", "euro"), "¥": ("円", "yen"), "£": ("ポンド", "pound")}
+_ABBREVIATIONS: Final = (
+    # pattern, Japanese, English
+    (r"\bet al\.?", "ら", "and colleagues"),
+    (r"\bvs\.?(?![A-Za-z])", "対", "versus"),
+    (r"\be\.\s?g\.,?", "例えば", "for example,"),
+    (r"\bi\.\s?e\.,?", "すなわち", "that is,"),
+    (r"\betc\.", "など", "et cetera"),
+    (r"\bcf\.", "参照", "compare"),
+    (r"\b(?:approx\.|ca\.)", "約", "approximately"),
+    (r"\bNos?\.\s?(?=[0-9])", "ナンバー", "number "),
+    (r"#(?=[0-9])", "ナンバー", "number "),
+    (r"\bFigs?\.?\s?(?=[S0-9])", "図", "figure "),
+    (r"\bTabs?\.\s?(?=[S0-9])", "表", "table "),
+    (r"\bEqs?\.\s?(?=[0-9(])", "式", "equation "),
+    (r"\bRefs?\.\s?(?=[0-9\[])", "文献", "reference "),
+)
+_COUNTERS: Final = "人名例件匹個社校"
+_EN_FRACTIONS: Final = {2: "half", 3: "third", 4: "quarter", 5: "fifth", 6: "sixth", 8: "eighth", 10: "tenth"}
+
+
+def _rule(pattern: str, replacement: str | Callable[[re.Match[str]], str]) -> Rule:
+    # ASCII: in Japanese, words are not set apart, so a \b or \w that knew kana would miss 「は10:30に」.
+    compiled = re.compile(pattern, re.ASCII)
+    return lambda text: compiled.sub(replacement, text)
+
+
+def _by_language(ja: str, en: str) -> dict[Language, str]:
+    return {"ja": ja, "en": en}
+
+
+def rules(language: Language) -> tuple[Rule, ...]:
+    """What turns text with plain characters and no markup into what is read, in order."""
+    return _RULES[language]
+
+
+def _ascending(low: str, high: str) -> bool:
+    """Whether two numbers may be the ends of a range; 03-1234 is a telephone."""
+    return float(low) < float(high) and not re.match(r"0[0-9]", low)
+
+
+def _range(language: Language) -> Callable[[re.Match[str]], str]:
+    to, minus = (("から", "マイナス"), (" to ", "minus "))[language == "en"]
+
+    def read(match: re.Match[str]) -> str:
+        low, dash, sign, high = match["low"], match["dash"].strip(), match["sign"], match["high"]
+        rising = bool(sign) or _ascending(low, high)
+        if dash == "−" and not rising:
+            return f"{low}{minus if language == 'ja' else ' ' + minus}{high}"
+        if dash == "-" and not rising:
+            return match.group()
+        return f"{low}{to}{minus if sign else ''}{high}"
+
+    return read
+
+
+def _common(language: Language) -> tuple[Rule, ...]:
+    """What is the same grammar in both languages."""
+    en = language == "en"
+    to, by, minus, power, ratio, gap = (
+        (" to ", " times ", "minus ", " to the power of ", " to ", " ")
+        if en
+        else ("から", "かける", "マイナス", "の", "対", "")
+    )
+    close = "" if en else "乗"
+
+    def raised(match: re.Match[str]) -> str:
+        base, exponent = match["base"], match["exponent"].strip("{}()")
+        if en and exponent in ("2", "3") and not base[-1].isdigit():
+            return f"{base} {'squared' if exponent == '2' else 'cubed'}"
+        return f"{base}{power}{re.sub('^[-−–]', minus, exponent)}{close}"
+
+    def ratios(match: re.Match[str]) -> str:
+        return (
+            match.group().replace(":", ratio).replace(" ", "") if not en else re.sub(r"\s?:\s?", ratio, match.group())
+        )
+
+    return (
+        # 1,234,567; a list of numbers (1,2,3) has no groups of three
+        _rule(r"(?<![0-9.,])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9]|,[0-9])", lambda match: match.group().replace(",", "")),
+        # p < .05
+        _rule(r"(?<![0-9A-Za-z.)\]])\.(?=[0-9])", "0."),
+        *(() if en else _CLOCK),
+        # 3:1, 1:2:4; what is left of 10:30:15 reads no worse
+        _rule(rf"(?<![\w.:]){NUMBER}(?:\s?:\s?{NUMBER})+(?![0-9:]|\.[0-9])" if not en else
+              r"(?<![\w.:])(?!(?:[01]?[0-9]|2[0-4]):[0-5][0-9]\b(?!:))[0-9.]+(?:\s?:\s?[0-9]+)+(?![\w:])", ratios),
+        # 6.02 × 10^23, and ×10−3 or ×10-3, whose superscript was lost
+        _rule(r"×\s?10\s?(?P<exponent>[-−][0-9]+)", r"×10^\g<exponent>"),
+        # 5e-8
+        _rule(r"(?<![\w.])([0-9.]+)[eE](?=[-−][0-9]{1,3}(?!\w))", r"\1×10^"),
+        # −5, -5℃; a hyphen behind a name (IL-6, インターロイキン-6) is none, nor one between words
+        _rule(r"(?<![A-Za-z0-9_^{)\]ァ-ヶー一-龥.\-])[-−–](?=[0-9])", minus),
+        measured_rule(language),
+        # 10^6, x^2, 10^{-3}, R^2; units have had their powers
+        _rule(
+            r"(?P<base>[0-9]+(?:\.[0-9]+)?|[A-Za-zα-ω)]|[ァ-ヶー]+)\s?\^(?P<exponent>\{[^{}^]{1,8}\}|\([-−–]?[0-9]+\)|[-−–]?(?:[0-9]+|[a-z](?![a-z])))",
+            raised,
+        ),
+        measured_rule(language),
+        # 5-10, 0.5–0.7, −20〜−10: alone, rising, and not followed by another group of an id
+        _rule(
+            rf"{_ALONE}(?P<low>{NUMBER})(?P<dash>\s?{_DASH}\s?)(?P<sign>[-−]|{minus})?(?P<high>{NUMBER})(?![0-9]|[-/:.][0-9]|\s?=)",
+            _range(language),
+        ),
+        measured_rule(language),
+        _rule(r"(?<=[0-9])\s?[−-]\s?(?=[0-9.]+\s?=)", f"{gap}{minus}"),
+        # 3×4, 3 x 4 (0x1F is a number), 40×
+        _rule(rf"(?<![A-Za-z])(?<![0-9A-Za-z]0)(?<=[0-9])\s?[×*]\s?(?={NUMBER}|10)", by),
+        _rule(r"(?<![A-Za-z0-9.])((?!0x)[0-9.]+)x(?=[0-9]+(?![0-9A-Za-z]))", rf"\1{by}"),
+        _rule(r"(?<=[0-9])\s?[×x](?![\w\s×])(?!\s?[0-9A-Za-zα-ω])" if not en else r"(?<=[0-9])[×x](?=\s[a-z]|[,.)])",
+              " times" if en else "倍"),
+        # 5 mg–10 mg, 2010年〜2020年: a dash between two quantities; the hyphen only between equal units
+        _rule(rf"(?<=[ァ-ヶー一-龥])(?:[–—〜～~]|\s[–—〜～~]\s)(?=[0-9]|{minus})|(?<=[0-9年月日歳時])[〜～](?=$|[、。）)])" if not en else r"(?<=[a-z])\s?[–—]\s?(?=[0-9])(?<=[ts]\s)", to),
+        _rule(r"(?<=[0-9])((?:[ァ-ヶー]|平方|立方|毎|秒)+|[年月日歳])-(?=[0-9.]+\1)", r"\1から"),
+        # ~5, ≈5; between two values it says that they are nearly equal
+        _rule(r"(?<![\w)\]}])\s?[~〜≈]\s?(?=[0-9]|マイナス)", "about " if en else "約"),
+        _rule(r"(?<=[=<>≤≥])\s?[~≈]\s?(?=[0-9])", " about " if en else "約"),
+        _rule(r"\s?[≈~]\s?(?=[0-9])", " is about " if en else "は約"),
+    )  # fmt: skip
+
+
+def measured_rule(language: Language) -> Rule:
+    """Units; called again wherever a rule before has brought a number to its unit."""
+    return lambda text: measured(text, language)
+
+
+def _clock(match: re.Match[str]) -> str:
+    hour, minute, second = match["hour"], match["minute"], match["second"]
+    if hour == "1" and not match["noon"]:  # 1:10 is a dilution
+        return match.group()
+    late = f"{second}秒" if second else ""
+    return f"{match['noon'] or ''}{hour}時" + ("" if minute == "00" and not late else f"{minute}分{late}")
+
+
+def _date(match: re.Match[str]) -> str:
+    return f"{match['year']}年{match['month']}月{match['day']}日"
+
+
+_CLOCK: Final = (
+    # 2021-03-05 and 2021/3/5, which would be spelt digit by digit
+    _rule(
+        r"(?<![\w./-])(?P<year>(?:1[5-9]|20)[0-9]{2})(?P<mark>[-/.])(?P<month>0?[1-9]|1[0-2])(?P=mark)"
+        r"(?P<day>0?[1-9]|[12][0-9]|3[01])(?![\w./-])",
+        _date,
+    ),
+    # 10:30, 9:05; 12:12時間 and 10:30の比 are ratios
+    _rule(
+        r"(?<![\w.:])(?P<noon>午[前後]\s?)?(?P<hour>[01]?[0-9]|2[0-4]):(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9]))?"
+        r"(?![0-9:]|\.[0-9]|\s?(?:時間|h\b|の?(?:比|割合)))",
+        _clock,
+    ),
+)
+
+
+def _fraction_ja(match: re.Match[str]) -> str:
+    above, below = match["above"], match["below"]
+    # 3/11 and 12/25 are days; 24/30 without a counter is anything
+    if int(above) >= int(below) or (int(above) > 1 and int(below) > 10) or below.startswith("0"):
+        return match.group()
+    return f"{below}分の{above}"
+
+
+def _fraction_en(match: re.Match[str]) -> str:
+    above, below = int(match["above"]), int(match["below"])
+    if not 0 < above < below or below not in _EN_FRACTIONS:
+        return match.group()
+    return ("one " if above == 1 else f"{above} ") + _EN_FRACTIONS[below] + ("s" if above > 1 else "")
+
+
+def _comparison_ja(match: re.Match[str]) -> str:
+    left, operator, value = match["left"] or "", match["operator"], match["value"]
+    after = {"<": "未満", "≤": "以下", ">": "超", "≥": "以上", "=": ""}[operator]
+    if left in ("p", "P"):
+        left += "値"
+    before = match.string[: match.start()][-1:]
+    topic = "は" if left or before.isdigit() else ""  # in 0=x<1 the 0 belongs to the comparison before
+    if operator == "=" and (not left or left[-1].isdigit()):
+        topic = "イコール"
+    return f"{left}{topic}{value}{after}"
+
+
+# A quantity: 0.05, マイナス5度, 18歳, 5から10ミリグラム, 10のマイナス3乗
+_QUANTITY_JA: Final = (
+    rf"(?:約|マイナス|プラス)?{NUMBER}(?:かける{NUMBER})?(?:の(?:マイナス)?[0-9]+乗)?(?:プラスマイナス{NUMBER})?"
+    r"(?:(?:平方|立方|電子|塩基つい|国際単位|重量|[ァ-ヶー])+(?:毎[秒分時])*|[歳年月日人名例回倍点週度個種匹本割秒分件社校]|[かヶカ]月|時間)?"
+)
+
+
+def _money(language: Language) -> Callable[[re.Match[str]], str]:
+    def read(match: re.Match[str]) -> str:
+        ja, en = _MONEY[match["sign"]]
+        amount = match["amount"]
+        if language == "ja":
+            return f"{amount}{ja}"
+        one = amount == "1" or en == "yen"
+        return f"{amount} {en}{'' if one else 's'}"
+
+    return read
+
+
+def _money_rule(language: Language) -> Rule:
+    scale = r"(?:[万億兆千]+)?" if language == "ja" else r"(?:\s(?:thousand|[mbtr]+illion))?"
+    return _rule(
+        rf"(?<![A-Za-z0-9])(?:US|A|C)?(?P<sign>[$€¥£])\s?(?P<amount>{NUMBER}(?:から{NUMBER}|\sto\s{NUMBER})?{scale})"
+        r"(?![0-9])(?:USD)?",
+        _money(language),
+    )
+
+
+def _abbreviations(language: Language) -> tuple[Rule, ...]:
+    position = 1 if language == "ja" else 2
+    found = []
+    for row in _ABBREVIATIONS:
+        pattern = (
+            row[0] if language == "en" else r"\s?" + row[0] + r"\s?" if row[1] in ("ら", "対") else row[0] + r"\s?"
+        )
+        found.append(_rule(pattern, row[position]))
+    return tuple(found)
+
+
+def _spelt(table: dict[str, str], *, spaced: bool) -> Rule:
+    """Every symbol by its reading; in English with a space where a letter or digit follows or precedes."""
+    pattern = re.compile(f"[{re.escape(''.join(table))}]")
+
+    def read(match: re.Match[str]) -> str:
+        reading = table[match.group()]
+        if not spaced:
+            return reading
+        text, start, end = match.string, match.start(), match.end()
+        before = (
+            " " if start and (text[start - 1].isalnum() or text[start - 1] in table or text[start - 1] in ")%") else ""
+        )
+        after = " " if end < len(text) and text[end].isalnum() else ""
+        return before + reading + after
+
+    return lambda text: pattern.sub(read, text)
+
+
+_KANA_OR_HAN: Final = "ぁ-んァ-ヶー一-龥"
+_JA: Final = (
+    *_common("ja"),
+    _money_rule("ja"),
+    # 24/30人 → 30人中24人; 1/2 → 2分の1; not 50/60Hz, 3/11, 1/2/2021
+    _rule(rf"(?<![\w./-])(?P<a>[0-9]+)\s?/\s?(?P<b>[0-9]+)\s?(?P<c>[{_COUNTERS}])", r"\g<b>\g<c>中\g<a>\g<c>"),
+    _rule(
+        r"(?<![A-Za-z0-9./\-])(?P<above>[0-9]{1,2})\s?/\s?(?P<below>[0-9]{1,4})(?![0-9/]|\.[0-9]|\s?[A-Za-z%年日月])",
+        _fraction_ja,
+    ),
+    # 5ミリリットル毎分/1.73平方メートル
+    _rule(r"(?<=[ァ-ヶー秒分])/(?=[0-9])", "パー"),
+    *_abbreviations("ja"),
+    _spelt(GREEK["ja"], spaced=False),
+    _rule(r"カイの2乗(?=検定|分布|値|統計)", "カイ2乗"),
+    # 0.1<x<0.5 says both sides of x
+    _rule(
+        rf"({_QUANTITY_JA})\s?[<≤]\s?([A-Za-zァ-ヶー]+)\s?([<≤])\s?({_QUANTITY_JA})",
+        lambda match: f"{match[2]}は{match[1]}から{match[4]}",
+    ),
+    # p<0.05 → p値は0.05未満; 年齢が≥65歳 → 年齢が65歳以上; 3×4=12 → イコール
+    _rule(
+        rf"(?P<left>(?<![A-Za-z])[pP](?![A-Za-z])|[A-Za-z0-9一-龥ァ-ヶー)]+(?=\s?[<≤>≥=]))?\s?(?P<operator>[<≤>≥=])\s?(?P<value>{_QUANTITY_JA})",
+        _comparison_ja,
+    ),
+    _rule(rf"(?<=[{_KANA_OR_HAN}A-Za-z0-9])\s?([×÷±+=→↔←≠])\s?(?=[{_KANA_OR_HAN}A-Za-z0-9])", r"\1"),
+    _spelt(SYMBOLS["ja"], spaced=False),
+    # A hyphen is heard as a pause: ベータ-アミロイド, インターロイキン-6
+    _rule(r"(?<=[ァ-ヶー])-(?=[ァ-ヶーA-Za-z0-9])|(?<=[A-Za-z])-(?=[ァ-ヶー])", ""),
+)
+
+_EN: Final = (
+    *_common("en"),
+    _money_rule("en"),
+    _rule(r"(?<![\w./-])(?P<a>[0-9]+)/(?P<b>[0-9]+)(?=\s(?:patients|participants|subjects|cases|mice|samples)\b)", r"\g<a> of \g<b>"),
+    _rule(r"(?<![\w./-])(?P<above>[0-9]{1,2})/(?P<below>[0-9]{1,2})(?![\w/]|\.[0-9]|\s?(?:Hz|mm))", _fraction_en),
+    _rule(r"(?<=[a-z])/(?=[0-9])", " per "),
+    *_abbreviations("en"),
+    _spelt(GREEK["en"], spaced=True),
+    _rule(r"(?<=[\w)])\s?([×÷±=≠<>≤≥≈→↔←∝])\s?(?=[\w.(])", r" \1 "),
+    _spelt(SYMBOLS["en"], spaced=True),
+)  # fmt: skip
+
+_RULES: Final[dict[Language, tuple[Rule, ...]]] = {"ja": _JA, "en": _EN}
