@@ -7,15 +7,19 @@ import json
 import os
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import hypothesis
 import pytest
+from mcp import Client
 
 from hybrid_mcp import models
 from hybrid_mcp.config import Settings
+from hybrid_mcp.opening import open_app
 from hybrid_mcp.script.model import Paper
+from hybrid_mcp.server import build_server
 from hybrid_mcp.tts.openjtalk import OpenJTalk
 
 # A test never judges time; and the same examples run everywhere.
@@ -23,6 +27,7 @@ hypothesis.settings.register_profile("ours", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ours")
 
 ROOT = Path(__file__).parents[1]
+T = TypeVar("T")
 
 
 def missing(what: str) -> None:
@@ -30,6 +35,26 @@ def missing(what: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI must have it: {what}")
     pytest.skip(what)
+
+
+@asynccontextmanager
+async def held(manager: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
+    """Enter and leave in one task, as anyio wants; pytest-asyncio sets up and tears down in two."""
+    entered: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    done = asyncio.Event()
+
+    async def hold() -> None:
+        async with manager as value:
+            entered.set_result(value)
+            await done.wait()
+
+    task = asyncio.create_task(hold())
+    await asyncio.wait([task, entered], return_when=asyncio.FIRST_COMPLETED)
+    try:
+        yield entered.result() if entered.done() else await task  # type: ignore[misc]  # raises what entering raised
+    finally:
+        done.set()
+        await task
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +124,19 @@ def japanese_paper(example: dict[str, dict[str, Any]]) -> Paper:
 @pytest.fixture
 def english_paper(example: dict[str, dict[str, Any]]) -> Paper:
     return Paper.model_validate(example["en"])
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[Client]:
+    """The official client, connected in memory to a server with real engines."""
+    async with held(connected(settings)) as made:
+        yield made
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Client]:
+    async with open_app(settings) as app, Client(build_server(app)) as client:
+        yield client
 
 
 @pytest.fixture

@@ -125,12 +125,12 @@ def _paper(path: Path) -> dict[str, Any]:
 
 
 def _bars(console: Console) -> Progress:
-    return Progress(TextColumn("{task.description:18}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True)
+    return Progress(
+        TextColumn("{task.description:18}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
+    )
 
 
-def _print(
-    console: Console, settings: Settings, steps: list[_Step], results: Mapping[str, str], total: float
-) -> None:
+def _print(console: Console, settings: Settings, steps: list[_Step], results: Mapping[str, str], total: float) -> None:
     heads = Bilingual(ja="手順|エンジン|時間|結果", en="Step|Engine|Time|Result").in_(settings.language).split("|")
     table = Table(*heads, title=f"hybrid-mcp demo: {total:.1f} s")
     for step in steps:

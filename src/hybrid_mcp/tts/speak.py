@@ -54,12 +54,14 @@ def voice_named(engine: SpeechEngine, asked: str) -> Voice:
 
 
 def require_language(engine: SpeechEngine, language: str) -> Language:
-    """`language` when some voice of the engine speaks it.
+    """`language` when some voice of the engine speaks it; text without letters (`und`) suits any voice.
 
     Raises:
         UnsupportedLanguage: with the remedy.
     """
     spoken = sorted({voice.language for voice in engine.voices})
+    if language == "und":
+        language = engine.voices[0].language
     if language in spoken:
         return "ja" if language == "ja" else "en"
     raise UnsupportedLanguage(
