@@ -94,8 +94,9 @@ class _Runner:
     async def __call__(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         bar = self._bars.add_task(name, total=None)
 
-        async def show(done: float, total: float | None, _: str | None) -> None:
-            self._bars.update(bar, completed=done, total=total)
+        async def show(progress: float, total: float | None, message: str | None) -> None:
+            del message
+            self._bars.update(bar, completed=progress, total=total)
 
         began = time.perf_counter()
         answer = await self._client.call_tool(name, dict(arguments), progress_callback=show)

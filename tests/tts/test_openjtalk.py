@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from hybrid_mcp.tts.interface import Phrase, Prosody, Speech
-from hybrid_mcp.tts.openjtalk import FRAME, SAMPLE_RATE, OpenJTalk
+from hybrid_mcp.tts.hts import FRAME
+from hybrid_mcp.tts.openjtalk import SAMPLE_RATE, OpenJTalk
 from hybrid_mcp.tts.phrasing import utterances
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from hybrid_mcp.artifacts import Artifact, Artifacts, Draft, artifact_id, storage_errors
 from hybrid_mcp.episode import subtitles
-from hybrid_mcp.episode.master import MIME, AudioFormat, Master, encode
+from hybrid_mcp.episode.formats import MIME, AudioFormat
+from hybrid_mcp.episode.master import Master, encode
 from hybrid_mcp.episode.report import AudioEmbed, report
 from hybrid_mcp.episode.timeline import ChapterCue, LineCue, PhraseCue, Timeline
 from hybrid_mcp.languages import Language

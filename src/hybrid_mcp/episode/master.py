@@ -5,7 +5,7 @@ from __future__ import annotations
 import wave
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 
@@ -14,21 +14,12 @@ from hybrid_mcp.tts.interface import Samples
 if TYPE_CHECKING:
     from av import AudioStream
 
-AudioFormat = Literal["wav", "flac", "mp3", "opus", "m4a"]
-
 _CODECS: dict[str, tuple[str, int]] = {
     # format: (FFmpeg encoder, bit rate). Speech is transparent at these rates; 0 is lossless.
     "flac": ("flac", 0),
     "mp3": ("libmp3lame", 96_000),
     "opus": ("libopus", 48_000),
     "m4a": ("aac", 96_000),
-}
-MIME = {
-    "wav": "audio/wav",
-    "flac": "audio/flac",
-    "mp3": "audio/mpeg",
-    "opus": "audio/ogg",
-    "m4a": "audio/mp4",
 }
 _PEAK_SECONDS = 0.02
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from mcp.server.mcpserver import Context, Resolve
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
@@ -59,7 +59,7 @@ def tool(
     assert isinstance(made, HybridTool)  # noqa: S101  (the SDK annotates the base class)
     made.language = language
     loose = made.fn_metadata.arg_model
-    strict: type[ArgModelBase] = create_model(loose.__name__, __base__=loose, __module__=fn.__module__)
+    strict = cast("type[ArgModelBase]", create_model(loose.__name__, __base__=loose, __module__=fn.__module__))
     strict.model_config["extra"] = "forbid"
     strict.model_rebuild(force=True)
     made.fn_metadata.arg_model = strict

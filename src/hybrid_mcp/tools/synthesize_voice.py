@@ -10,9 +10,8 @@ from pydantic import BaseModel, Field
 
 from hybrid_mcp import languages
 from hybrid_mcp.app import App
-from hybrid_mcp.episode.build import Narration, narrate
 from hybrid_mcp.episode.cast import lines_of_script, lines_of_text
-from hybrid_mcp.episode.master import AudioFormat
+from hybrid_mcp.episode.formats import AudioFormat
 from hybrid_mcp.errors import InvalidInput
 from hybrid_mcp.languages import Language
 from hybrid_mcp.script.assemble import PAUSE_AFTER_LINE, PAUSE_AFTER_SECTION
@@ -73,6 +72,8 @@ async def synthesize_voice(
     Returns absolute paths of the recording, .srt, .vtt and report.html. The same request is answered from what was
     made before. The embedded voice (Open JTalk) speaks Japanese only; English words in Japanese text are read as words.
     """
+    from hybrid_mcp.episode.build import Narration, narrate  # noqa: PLC0415  (numpy and jinja2: not at start-up)
+
     prosody = Prosody(speed, pitch, volume, pause_scale)
     if not math.isfinite(speed + pitch + volume + pause_scale + line_pause + section_pause):
         raise InvalidInput(ja="数値が有限ではありません。", en="A number is not finite.")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Samples = npt.NDArray[np.float32]
+Samples: TypeAlias = "NDArray[np.float32]"
 """Mono audio, shape (samples,), full scale ±1."""
 
 
