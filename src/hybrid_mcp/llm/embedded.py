@@ -50,7 +50,7 @@ class LlamaCpp:
     """
 
     name = "llama.cpp"
-    languages = ("en",)
+    languages: tuple[str, ...] = ("en",)
     """The embedded weights (SmolLM2-135M) answer Japanese with repeated garbage (measured)."""
 
     def __init__(self, weights: Path, *, context_tokens: int = 4096, threads: int = 0, deadline: float = 120.0) -> None:
