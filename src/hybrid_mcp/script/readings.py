@@ -24,8 +24,8 @@ _GREEK: Final = (
     "χ カイ chi|ψ プサイ psi|ω オメガ omega|ϵ イプシロン epsilon|ϑ シータ theta|ϕ ファイ phi|ϖ パイ pi|ϱ ロー rho"
 )
 GREEK: Final[dict[Language, dict[str, str]]] = {
-    "ja": {row.split()[0]: row.split()[1] for row in _GREEK.split("|")},
-    "en": {row.split()[0]: row.split()[2] for row in _GREEK.split("|")},
+    "ja": {letter: row.split()[1] for row in _GREEK.split("|") for letter in (row[0], row[0].upper())},
+    "en": {letter: row.split()[2] for row in _GREEK.split("|") for letter in (row[0], row[0].upper())},
 }
 
 # Read where they stand, whatever surrounds them. Comparisons and dashes have rules of their own.
@@ -91,16 +91,17 @@ def _ascending(low: str, high: str) -> bool:
 
 
 def _range(language: Language) -> Callable[[re.Match[str]], str]:
-    to, minus = (("から", "マイナス"), (" to ", "minus "))[language == "en"]
+    to, minus, plus = (("から", "マイナス", "プラス"), (" to ", "minus ", "plus "))[language == "en"]
 
     def read(match: re.Match[str]) -> str:
         low, dash, sign, high = match["low"], match["dash"].strip(), match["sign"], match["high"]
+        sign = "" if sign is None else plus if sign in ("+", plus) else minus
         rising = bool(sign) or _ascending(low, high)
         if dash == "−" and not rising:
             return f"{low}{minus if language == 'ja' else ' ' + minus}{high}"
         if dash == "-" and not rising:
             return match.group()
-        return f"{low}{to}{minus if sign else ''}{high}"
+        return f"{low}{to}{sign}{high}"
 
     return read
 
@@ -108,10 +109,10 @@ def _range(language: Language) -> Callable[[re.Match[str]], str]:
 def _common(language: Language) -> tuple[Rule, ...]:
     """What is the same grammar in both languages."""
     en = language == "en"
-    to, by, minus, power, ratio, gap = (
-        (" to ", " times ", "minus ", " to the power of ", " to ", " ")
+    to, by, minus, plus, power, ratio, gap = (
+        (" to ", " times ", "minus ", "plus ", " to the power of ", " to ", " ")
         if en
-        else ("から", "かける", "マイナス", "の", "対", "")
+        else ("から", "かける", "マイナス", "プラス", "の", "対", "")
     )
     close = "" if en else "乗"
 
@@ -150,7 +151,7 @@ def _common(language: Language) -> tuple[Rule, ...]:
         measured_rule(language),
         # 5-10, 0.5–0.7, −20〜−10: alone, rising, and not followed by another group of an id
         _rule(
-            rf"{_ALONE}(?P<low>{NUMBER})(?P<dash>\s?{_DASH}\s?)(?P<sign>[-−]|{minus})?(?P<high>{NUMBER})(?![0-9]|[-/:.][0-9]|\s?=)",
+            rf"{_ALONE}(?P<low>{NUMBER})(?P<dash>\s?{_DASH}\s?)(?P<sign>[-−+]|{minus}|{plus})?(?P<high>{NUMBER})(?![0-9]|[-/:.][0-9]|\s?=)",
             _range(language),
         ),
         measured_rule(language),
@@ -223,8 +224,11 @@ def _comparison_ja(match: re.Match[str]) -> str:
     after = {"<": "未満", "≤": "以下", ">": "超", "≥": "以上", "=": ""}[operator]
     if left in ("p", "P"):
         left += "値"
-    before = match.string[: match.start()][-1:]
+    before, after_it = match.string[: match.start()][-1:], match.string[match.end() :]
     topic = "は" if left or before.isdigit() else ""  # in 0=x<1 the 0 belongs to the comparison before
+    # (n=24) and p=0.03だった are statements; BMI≥30の割合 and n≥3のとき qualify what follows
+    if topic and re.match(r"\s?(?:[のなをに一-龥]|人)", after_it):
+        topic = "が"
     if operator == "=" and (not left or left[-1].isdigit()):
         topic = "イコール"
     return f"{left}{topic}{value}{after}"

@@ -67,6 +67,7 @@ _QUOTES: Final = re.compile(r"(?:[「」『』“”„\"«»‹›]|(?<![A-Za-z
 _OPEN: Final = "（([［【〔{｛《〈⟨"
 _CLOSE: Final = "）)]］】〕}｝》〉⟩"
 _BRACKETS: Final = re.compile(rf"[ \t]*[{re.escape(_OPEN)}]+[ \t]*|[ \t]*[{re.escape(_CLOSE)}]+(?P<gap>[ \t]*)")
+_EMPTY: Final = re.compile(rf"(?:[{re.escape(_OPEN)}][ \t]*)+(?:[ \t]*[{re.escape(_CLOSE)}])+")
 # Emoji, pictures, box drawing, invisible characters; not ° ♂ ♀ and not arrows, which are read.
 _UNHEARD: Final = re.compile(
     "[\u00ad©®\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\u20d0-\u20ff†‡™⌀-⏿─-♁♃-♥♧-⛿✀-➿⬀-⯿⸀-\u2e7f〄〒〓\ue000-\uf8ff"
@@ -100,7 +101,7 @@ def _once(text: str, language: Language) -> str:
     text = _QUOTES.sub(_apart, text)
     for rule in rules(language):
         text = rule(text)
-    text = _BRACKETS.sub(_pause, text)
+    text = _BRACKETS.sub(_pause, _EMPTY.sub(_apart, text))
     return _PAUSES.sub(lambda match: _comma(match, language), text)
 
 
@@ -198,6 +199,9 @@ def _unwrapped(match: re.Match[str]) -> str:
 
 
 def _pause(match: re.Match[str]) -> str:
+    # Behind a pause a particle is read as the letter it is written with (、は → ハ), and nobody would pause there.
+    if match["gap"] is not None and re.match("[ぁ-ん]", match.string[match.end() :]):
+        return ""
     return PAUSE + (match["gap"] or "")
 
 
