@@ -14,6 +14,7 @@ from typing import Any
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -54,8 +55,8 @@ async def demo(settings: Settings, examples: Path) -> int:
             script = await run("generate_script", {"paper": japanese, "style": "popular"})
             speech = await run("synthesize_voice", {"script_id": script["script_id"]})
             heard = await run("transcribe", {"source": f"audio://{speech['audio_id']}", "language": "ja"})
-            prompt = f"Summarize in one sentence:\n{english['abstract']}"
-            local = await run("local_llm", {"prompt": prompt, "max_tokens": 96})
+            prompt = f"Summarize in one short sentence:\n{english['abstract']}"
+            local = await run("local_llm", {"prompt": prompt, "max_tokens": 160})
     total = time.perf_counter() - began
     said = Bilingual(
         ja=f"{script['lines']} 行、根拠のある割合 {script['grounded_share']:.0%}",
@@ -68,9 +69,10 @@ async def demo(settings: Settings, examples: Path) -> int:
             ja=f"聞き返しの誤り率 {heard['heard_back_error_rate']:.1%}",
             en=f"error rate of hearing back {heard['heard_back_error_rate']:.1%}",
         ).in_(settings.language),
-        "local_llm": local["text"].strip(),
+        "local_llm": f"{local['completion_tokens']} tokens, {local['model']}",
     }
     _print(console, settings, steps, results, total)
+    console.print(f"\n[bold]local_llm[/] {escape(local['text'].strip())}\n", highlight=False)
     for name, path in (
         ("script.json", script["path"]),
         ("narration.wav", speech["wav_path"]),

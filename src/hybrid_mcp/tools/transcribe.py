@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 
 from hybrid_mcp.app import App
 from hybrid_mcp.script.model import CleanText
-from hybrid_mcp.stt import transcribe as stt
 from hybrid_mcp.stt.score import character_error_rate
+from hybrid_mcp.stt.transcribe import transcribe as hear
 from hybrid_mcp.tools.context import LentApp, Progress
 
 _SHOWN = 6000
@@ -60,7 +60,7 @@ async def transcribe(
     Reads any audio or video file under the allowed folders, or audio made here (audio://id). Silence gives an empty
     transcript. With the embedded model (Whisper base) expect roughly one wrong character in six in Japanese.
     """
-    heard = await stt.transcribe(
+    heard = await hear(
         app.recognizer,
         app.artifacts,
         source,
