@@ -34,9 +34,7 @@ def features(spoken: str) -> list[float]:
 async def main() -> None:
     """Speak every line of the Japanese example in every style, and compare."""
     paper = Paper.model_validate(json.loads(Path("examples/paper.ja.json").read_text(encoding="utf-8")))
-    lines = {
-        line.text for style in FRAMES["ja"] for line in compose(source_of_paper(paper), style, "ja").lines
-    }
+    lines = {line.text for style in FRAMES["ja"] for line in compose(source_of_paper(paper), style, "ja").lines}
     engine = OpenJTalk()
     rows, measured, planned = [], [], []
     for text in sorted(lines):
@@ -49,9 +47,17 @@ async def main() -> None:
     await engine.close()
     fit, *_ = np.linalg.lstsq(np.array(rows), np.array(measured), rcond=None)
     errors = np.array(planned) - np.array(measured)
-    print(f"{len(lines)} lines, {sum(measured):.1f} s spoken, {sum(planned):.1f} s planned ({sum(planned) / sum(measured) - 1:+.1%})")
+    print(
+        f"{len(lines)} lines, {sum(measured):.1f} s spoken, {sum(planned):.1f} s planned ({sum(planned) / sum(measured) - 1:+.1%})"
+    )
     print(f"per line: mean absolute error {np.abs(errors).mean():.2f} s, worst {np.abs(errors).max():.2f} s")
-    print("best fit: " + ", ".join(f"{name} {value:.3f} s" for name, value in zip(["kana", "kanji", "letter", "pause", "line"], fit, strict=True)))
+    print(
+        "best fit: "
+        + ", ".join(
+            f"{name} {value:.3f} s"
+            for name, value in zip(["kana", "kanji", "letter", "pause", "line"], fit, strict=True)
+        )
+    )
 
 
 if __name__ == "__main__":

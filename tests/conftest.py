@@ -49,9 +49,10 @@ async def held(manager: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
             await done.wait()
 
     task = asyncio.create_task(hold())
-    await asyncio.wait([task, entered], return_when=asyncio.FIRST_COMPLETED)
+    # Whatever entering raises must not be waited for in vain.
+    task.add_done_callback(lambda _: entered.done() or entered.cancel())
     try:
-        yield entered.result() if entered.done() else await task  # type: ignore[misc]  # raises what entering raised
+        yield await entered
     finally:
         done.set()
         await task

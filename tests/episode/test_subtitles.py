@@ -1,3 +1,4 @@
+import itertools
 import re
 
 import pytest
@@ -7,7 +8,9 @@ from hypothesis import strategies as st
 from hybrid_mcp.episode.subtitles import CUE_LINES, LINE_WIDTH, Timed, cues, phrases, srt, vtt, width, wrap
 
 CLOSING = "、。，．！？」』）】・ー々っゃゅょッャュョ"
-JAPANESE = st.text(alphabet="あいうえおかがきぎ海馬記憶学習睡眠は、が。をに「」（）アルファーABC123 %っゃョ", min_size=1, max_size=120)
+JAPANESE = st.text(
+    alphabet="あいうえおかがきぎ海馬記憶学習睡眠は、が。をに「」（）アルファーABC123 %っゃョ", min_size=1, max_size=120
+)
 
 
 def test_width_counts_full_width_characters_twice() -> None:
@@ -58,7 +61,7 @@ def test_cues_fit_the_screen_in_order_and_without_overlap(texts: list[str]) -> N
         assert cue.text
         assert cue.text.count("\n") < CUE_LINES
         assert cue.start < cue.end
-    assert all(before.end <= after.start + 1e-9 for before, after in zip(made, made[1:], strict=False))
+    assert all(before.end <= after.start + 1e-9 for before, after in itertools.pairwise(made))
     shown = re.sub(r"\s", "", "".join(cue.text for cue in made))
     assert shown == re.sub(r"\s", "", "".join(texts))
 

@@ -5,6 +5,7 @@ import pytest
 
 from hybrid_mcp.errors import InvalidInput
 from hybrid_mcp.script.compose import compose, outline
+from hybrid_mcp.script.evidence import numerals
 from hybrid_mcp.script.frames import FRAMES
 from hybrid_mcp.script.model import Paper, Script, Style
 from hybrid_mcp.script.roles import roles
@@ -66,7 +67,11 @@ def test_abstracts_are_told_apart_by_their_parts(japanese_paper: Paper, english_
 
 def test_popular_japanese_is_polite_and_speaks_of_the_team(japanese_paper: Paper) -> None:
     grounded = [line.text for line in japanese(japanese_paper, "educational").lines if line.grounded]
-    assert not [text for text in grounded if text.endswith(("た。", "る。", "い。")) and not text.endswith(("ました。", "でした。"))]
+    assert not [
+        text
+        for text in grounded
+        if text.endswith(("た。", "る。", "い。")) and not text.endswith(("ました。", "でした。"))
+    ]
     assert not [text for text in grounded if "著者ら" in text or "本研究" in text]
 
 
@@ -129,14 +134,16 @@ def test_quoting_cannot_translate_and_says_what_can() -> None:
 
 
 def test_a_title_and_content_make_a_script_too() -> None:
-    script = compose(source_of_text("AI技術の最新動向", "生成AIが広がった。企業の40%が導入した。今後も拡大が期待される。"), "popular", "ja")
+    script = compose(
+        source_of_text("AI技術の最新動向", "生成AIが広がった。企業の40%が導入した。今後も拡大が期待される。"),
+        "popular",
+        "ja",
+    )
     assert "「AI技術の最新動向」" in script.lines[1].text + script.lines[2].text
     assert script.sources == ("AI技術の最新動向",)
 
 
 def test_frames_carry_no_figures_and_exist_for_every_style() -> None:
-    from hybrid_mcp.script.evidence import numerals
-
     for language, frames in FRAMES.items():
         assert set(frames) == set(STYLES)
         for frame in frames.values():

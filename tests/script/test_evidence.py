@@ -47,13 +47,17 @@ def test_a_number_is_read_whatever_it_is_written_in(text: str, value: str, perce
     assert numerals(text) == {Numeral(Decimal(value), percent)}
 
 
-@pytest.mark.parametrize("text", ["一方で、一般に", "十分な検討", "一つの鍵", "割合が高い", "万一のとき", "one of them"])
+@pytest.mark.parametrize(
+    "text", ["一方で、一般に", "十分な検討", "一つの鍵", "割合が高い", "万一のとき", "one of them"]
+)
 def test_idioms_with_kanji_digits_are_no_numbers(text: str) -> None:
     assert numerals(text) == set()
 
 
 def test_the_same_number_in_another_notation_is_accepted() -> None:
-    assert rules("被験者は24名で、正答率は72.4パーセントでした。", "被験者は二十四名、正答率は７２．４％であった。") == []
+    assert (
+        rules("被験者は24名で、正答率は72.4パーセントでした。", "被験者は二十四名、正答率は７２．４％であった。") == []
+    )
     assert rules("There were 24 of 1200.", "Twenty-four of 1,200 took part.", language="en") == []
 
 

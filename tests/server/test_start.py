@@ -29,7 +29,11 @@ async def test_nothing_heavy_is_loaded_before_the_server_answers(tmp_path: Path)
         "asyncio.run(main())\n"
     )
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE, env=os.environ | {"HYBRID_MCP_DATA_DIR": str(tmp_path)}
+        sys.executable,
+        "-c",
+        code,
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"HYBRID_MCP_DATA_DIR": str(tmp_path)},
     )
     out, _ = await process.communicate()
     assert process.returncode == 0

@@ -1,11 +1,14 @@
 """What a client gets from the tools: over the official client, in memory, with real engines."""
 
 import base64
+import errno
 import json
 import wave
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
@@ -14,6 +17,7 @@ from mcp.types import CallToolResult, TextContent, TextResourceContents
 from hybrid_mcp.config import Settings
 from hybrid_mcp.opening import open_app
 from hybrid_mcp.server import build_server
+
 
 async def good(client: Client, name: str, **arguments: Any) -> dict[str, Any]:
     answer = await client.call_tool(name, arguments)
@@ -61,7 +65,11 @@ async def test_the_whole_script_comes_only_on_request(client: Client, example: d
 
 async def test_a_title_and_content_do_without_a_paper(client: Client) -> None:
     made = await good(
-        client, "generate_script", title="AI技術の最新動向", content="生成AIが広がった。企業の40%が導入した。", style="news"
+        client,
+        "generate_script",
+        title="AI技術の最新動向",
+        content="生成AIが広がった。企業の40%が導入した。",
+        style="news",
     )
     assert made["title"] == "【研究ニュース】AI技術の最新動向"
 
@@ -135,8 +143,8 @@ async def test_a_script_becomes_an_episode_folder(client: Client, example: dict[
     made = await good(client, "generate_script", paper=example["ja"], style="dialogue", target_minutes=1)
     reports: list[tuple[float, float | None]] = []
 
-    async def show(done: float, total: float | None, _: str | None) -> None:
-        reports.append((done, total))
+    async def show(progress: float, total: float | None, message: str | None) -> None:
+        reports.append((progress, total))
 
     answer = await client.call_tool("synthesize_voice", {"script_id": made["script_id"]}, progress_callback=show)
     assert isinstance(answer.structured_content, dict)
@@ -158,15 +166,15 @@ async def test_a_script_becomes_an_episode_folder(client: Client, example: dict[
     assert [line["id"] for line in timeline["lines"]] == [
         line["id"] for section in script["sections"] for line in section["lines"]
     ]
-    assert [chapter["title"] for chapter in timeline["chapters"]] == [section["title"] for section in script["sections"]]
+    assert [chapter["title"] for chapter in timeline["chapters"]] == [
+        section["title"] for section in script["sections"]
+    ]
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert set(manifest["files"]) == {path.name for path in folder.iterdir()} - {"manifest.json"}
 
 
 @pytest.mark.slow
 async def test_every_line_sounds_where_the_timeline_says(client: Client) -> None:
-    import numpy as np
-
     speech = await good(client, "synthesize_voice", text="海馬は、記憶に関わります。では、睡眠はどうでしょうか。")
     timeline = json.loads(Path(speech["timeline_path"]).read_text(encoding="utf-8"))
     with wave.open(speech["wav_path"]) as master:
@@ -184,8 +192,6 @@ async def test_every_line_sounds_where_the_timeline_says(client: Client) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("audio_format", ["flac", "mp3", "opus", "m4a"])
 async def test_other_formats_stand_beside_the_master(client: Client, audio_format: str) -> None:
-    import av
-
     speech = await good(client, "synthesize_voice", text="海馬は記憶に関わります。", format=audio_format)
     assert speech["path"].endswith(f"narration.{audio_format}")
     with av.open(speech["path"]) as file:
@@ -219,7 +225,9 @@ async def test_a_cast_gives_speakers_their_voices(client: Client, example: dict[
 @pytest.mark.slow
 async def test_what_was_spoken_is_heard_back(client: Client, models_dir: Path) -> None:
     speech = await good(
-        client, "synthesize_voice", text="海馬は記憶に関わる重要な場所です。睡眠は、その記憶を固めると考えられています。"
+        client,
+        "synthesize_voice",
+        text="海馬は記憶に関わる重要な場所です。睡眠は、その記憶を固めると考えられています。",
     )
     heard = await good(client, "transcribe", source=f"audio://{speech['audio_id']}", format="srt")
     assert heard["language"] == "ja"
@@ -334,7 +342,7 @@ async def test_errors_are_japanese_when_the_interface_is(settings: Settings) -> 
     async with open_app(japanese) as app, Client(build_server(app)) as client:
         assert "どちらか一方" in await bad(client, "synthesize_voice")
         assert "引数 draft が必要です" in await bad(client, "save_script")
-        assert [tool.title for tool in (await client.list_tools()).tools][0] == "論文から台本を作る"
+        assert (await client.list_tools()).tools[0].title == "論文から台本を作る"
 
 
 @pytest.mark.parametrize(
@@ -362,8 +370,6 @@ async def test_a_resource_that_is_not_there_is_refused(client: Client, uri: str)
 async def test_a_full_disk_is_said_and_leaves_nothing(
     client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import errno
-
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "narration.wav")
 

@@ -5,8 +5,8 @@ import asyncio
 import numpy as np
 import pytest
 
-from hybrid_mcp.tts.interface import Phrase, Prosody, Speech
 from hybrid_mcp.tts.hts import FRAME
+from hybrid_mcp.tts.interface import Phrase, Prosody, Speech
 from hybrid_mcp.tts.openjtalk import SAMPLE_RATE, OpenJTalk
 from hybrid_mcp.tts.phrasing import utterances
 
