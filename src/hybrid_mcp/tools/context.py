@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, cast
@@ -55,7 +56,9 @@ def tool(
     fn: Callable[..., Awaitable[Any]], title: Bilingual, language: Language, annotations: ToolAnnotations
 ) -> HybridTool:
     """Make a tool of a function, with a title in the interface's language."""
-    made = HybridTool.from_function(fn, title=title.in_(language), annotations=annotations)
+    made = HybridTool.from_function(
+        fn, title=title.in_(language), description=inspect.getdoc(fn), annotations=annotations
+    )
     assert isinstance(made, HybridTool)  # noqa: S101  (the SDK annotates the base class)
     made.language = language
     loose = made.fn_metadata.arg_model
