@@ -133,3 +133,9 @@ def test_threads_may_share_it() -> None:
     words = ["quantum", "DNA", "Python", "benchmark"] * 50
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(kana, words)) == [kana(word) for word in words]
+
+
+@pytest.mark.parametrize("piece", ["a", "A", "a-", "aA", "1a", "a'", "I"])
+@pytest.mark.timeout(10)
+def test_a_word_without_end_is_no_burden(piece: str) -> None:
+    kana(piece * 10_000)

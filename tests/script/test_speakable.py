@@ -54,6 +54,10 @@ JA = [
     ("Fig. 2Aに示す", "図2Aに示す"),
     ("これは（図1）重要だ。", "これは、図1、重要だ。"),
     ("猫（犬（鳥））、魚（鯛）。", "猫、犬、鳥、魚、鯛。"),
+    ("1.5億℃、1億5000万km", "1.5億度、1億5000万キロメートル"),
+    ("125 GeV/c²", "125ギガ電子ボルトパーcの2乗"),
+    ("0.1 M NaOHと10 M", "0.1モーラー NaOHと10 M"),
+    ("化合物1a–cのSuzuki–Miyaura反応", "化合物1aからcのSuzuki-Miyaura反応"),
     ("（仮説）", "仮説"),
     ("拡散モデル（DM）は速い。", "拡散モデル、DMは速い。"),  # 、は would be read ハ
     ("猫（）は", "猫は"),
@@ -178,3 +182,10 @@ def test_brackets_leave_no_doubled_or_dangling_commas(text: str) -> None:
     assume("、" not in text)
     assert "、、" not in spoken
     assert "、。" not in spoken
+
+
+@pytest.mark.parametrize("piece", ["a", "1", "(", "1-", "1:", "_a", "$a", " ", "mg/", "5 mg/", "温度は5℃。"])
+@pytest.mark.timeout(10)
+def test_the_time_grows_with_the_length_only(piece: str) -> None:
+    for language in ("ja", "en"):
+        speakable(piece * 10_000, language)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, Protocol
 
 from hybrid_mcp.lexicon.words import DIGITS, ELEMENTS, LETTERS, LONE_ELEMENTS, NAMES, ROMAN, WORDS
@@ -30,6 +30,8 @@ _CASE: Final = re.compile(r"[A-Z]+s(?![a-z])|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[
 _FORMULA: Final = re.compile(r"(?:[A-Z][a-z]?[0-9]*)+")
 _SPELT: Final = 30
 """Letters from which a word is a sequence (ATCG…), not a word."""
+_LONGEST: Final = 120
+"""Letters of a token with all that is glued to it, from which it is no text at all, and only spelt."""
 _STROKES: Final = str.maketrans({"ß": "ss", "æ": "ae", "Æ": "Ae", "ø": "o", "Ø": "O", "œ": "oe", "Œ": "Oe", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "þ": "th", "ı": "i"})  # fmt: skip
 
 
@@ -76,6 +78,8 @@ def _token(match: re.Match[str]) -> str:
     token = _folded(shown).strip("-")
     if (known := _known(token)) is not None:
         return known
+    if len(token) > _LONGEST:
+        return "".join(LETTERS.get(char.lower(), char if char.isdigit() else "") for char in token) or shown
     # The digits of PM2.5 and GPT-3.5 belong to a number that goes on.
     digits = re.search(r"[0-9]+$", token) if re.match(r"\.[0-9]", match.string[match.end() :]) else None
     if digits:
@@ -107,12 +111,12 @@ def _part(part: str) -> str:
     """What stands between hyphens."""
     if (known := _known(part)) is not None:
         return known
-    base, apostrophe, rest = part.partition("'")
-    if apostrophe:
+    if "'" in part:
+        base, _, rest = part.rpartition("'")
         if rest != "s":
-            return _part(base) + _part(rest)
+            return "".join(map(_part, part.split("'")))
         # the s is voiceless behind p, t, k, f: スミスズ, but チップス
-        return _part(base) + ("ス" if base[-1:].lower() in "ptkf" else "ズ")
+        return "".join(map(_part, base.split("'"))) + ("ス" if base[-1:].lower() in "ptkf" else "ズ")
     formula = _FORMULA.fullmatch(part) is not None and not part.isupper()
     if formula and set(symbols := re.findall(r"[A-Z][a-z]?", part)) <= ELEMENTS and len(symbols) > 1:
         return "".join(_digits(run) if run.isdigit() else _spelt(run) for run in re.findall(r"[0-9]+|[A-Za-z]+", part))
@@ -159,6 +163,7 @@ def _capitals(word: str) -> str:
     return _word(word)
 
 
+@lru_cache(maxsize=4096)  # a guess takes 2 ms, and a paper has few words
 def _word(word: str) -> str:
     plain = word.lower()
     # Short words fail the judge too (of, seq); a word without a vowel is what nobody can say.

@@ -39,7 +39,7 @@ SARS-CoV-2 サーズコブツー|CoV コブ|Cas キャス|HbA1c ヘモグロビ�
 ResNet レズネット|GPT-4o ジーピーティーフォーオー|LoRA ローラ|KRAS ケーラス|Mr ミスター|Mrs ミセス|Ms ミズ|Dr ドクター|Prof プロフェッサー
 St セント|OK オーケー|USA ユーエスエー|DALL ダリ|AlexNet アレックスネット|NeurIPS ニューリップス|iOS アイオーエス|AlphaGo アルファゴ
 WHO ダブリューエイチオー|NOAA ノア|SNP スニップ|SNPs スニップス|FAIR フェア|AIDS エイズ|UNICEF ユニセフ|Li リー|SQL エスキューエル
-CaMKII カムケーツー|miRNA マイクロアールエヌエー|ChIP チップ|mTOR エムトール|CAM カム|ACE エース|NaN エヌエーエヌ
+CaMKII カムケーツー|miRNA マイクロアールエヌエー|ChIP チップ|mTOR エムトール|CAM カム|ACE エース|ITER イーター|NaN エヌエーエヌ
 """
 
 # In any spelling, accents aside. What stands here came out wrong from the guesser.
@@ -59,7 +59,7 @@ spacetime スペースタイム|nino ニーニョ|nina ニーニャ|drought ド�
 markov マルコフ|fourier フーリエ|laplace ラプラス|einstein アインシュタイン|schrodinger シュレーディンガー|planck プランク|bohr ボーア
 heisenberg ハイゼンベルク|euler オイラー|fermat フェルマー|galois ガロア|noether ネーター|hilbert ヒルベルト|neumann ノイマン|poincare ポアンカレ
 godel ゲーデル|erdos エルデシュ|muller ミュラー|curie キュリー|freud フロイト|piaget ピアジェ|pavlov パブロフ|watson ワトソン|garcia ガルシア
-sycamore シカモア|nguyen グエン|mc マク|wang ワン|zhang チャン|oxford オックスフォード|cambridge ケンブリッジ|berkeley バークレー|tokyo トーキョー|roche ロシュ|merck メルク|stata ステータ
+sycamore シカモア|miyaura ミヤウラ|cohen コーエン|nguyen グエン|mc マク|wang ワン|zhang チャン|oxford オックスフォード|cambridge ケンブリッジ|berkeley バークレー|tokyo トーキョー|roche ロシュ|merck メルク|stata ステータ
 alzheimer アルツハイマー|parkinson パーキンソン|huntington ハンチントン|crohn クローン|down ダウン|hodgkin ホジキン|kaplan カプラン|meier マイヤー
 stochastic ストキャスティック|optimization オプティマイゼーション|randomization ランダマイゼーション|prior プライアー|inequality イニクオリティー
 supervised スーパーバイズド|unsupervised アンスーパーバイズド|thought ソート|few フュー|stable ステイブル|superconductivity スーパーコンダクティビティー

@@ -100,11 +100,11 @@ def _split(sentence: str) -> tuple[str, str]:
 
 
 def _opening(text: str) -> int:
-    """Where the bracket that closes at the end of `text` was opened; -1 if before it."""
+    """Where the bracket that closes at the end of `text` was opened; -1 if before it, or implausibly far."""
     close = text[-1]
     opener = {**_PAIRS, **_QUOTES}[close]
     depth = 0
-    for position in range(len(text) - 1, -1, -1):
+    for position in range(len(text) - 1, max(-1, len(text) - 1000), -1):
         depth += (text[position] == close) - (text[position] == opener)
         if depth == 0:
             return position

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from hybrid_mcp.languages import Language
+from hybrid_mcp.script.symbols import ABBREVIATIONS, GREEK, MONEY, SYMBOLS
 from hybrid_mcp.script.units import NUMBER, measured
 
 PAUSE: Final = "\ue000"
@@ -17,55 +18,6 @@ Rule = Callable[[str], str]
 _DASH: Final = r"[-−–—〜～~]"
 # Not the tail of a name, number, date or id: IL-6, 2021-03-05, 3.5, v2.
 _ALONE: Final = r"(?<![A-Za-z0-9_.\-/^])"
-_GREEK: Final = (
-    "α アルファ alpha|β ベータ beta|γ ガンマ gamma|δ デルタ delta|ε イプシロン epsilon|ζ ゼータ zeta|η イータ eta|"
-    "θ シータ theta|ι イオタ iota|κ カッパ kappa|λ ラムダ lambda|μ ミュー mu|ν ニュー nu|ξ クシー xi|"
-    "ο オミクロン omicron|π パイ pi|ρ ロー rho|σ シグマ sigma|ς シグマ sigma|τ タウ tau|υ ユプシロン upsilon|φ ファイ phi|"
-    "χ カイ chi|ψ プサイ psi|ω オメガ omega|ϵ イプシロン epsilon|ϑ シータ theta|ϕ ファイ phi|ϖ パイ pi|ϱ ロー rho"
-)
-GREEK: Final[dict[Language, dict[str, str]]] = {
-    "ja": {letter: row.split()[1] for row in _GREEK.split("|") for letter in (row[0], row[0].upper())},
-    "en": {letter: row.split()[2] for row in _GREEK.split("|") for letter in (row[0], row[0].upper())},
-}
-
-# Read where they stand, whatever surrounds them. Comparisons and dashes have rules of their own.
-SYMBOLS: Final[dict[Language, dict[str, str]]] = {
-    "ja": {
-        "±": "プラスマイナス", "∓": "マイナスプラス", "×": "かける", "÷": "わる", "∞": "無限大", "√": "ルート",
-        "+": "プラス", "=": "イコール", "≠": "ノットイコール", "≡": "合同", "<": "小なり", ">": "大なり",
-        "≤": "小なりイコール", "≥": "大なりイコール", "≈": "ニアリーイコール", "∝": "比例", "→": "から", "↔": "と", "←": "から",
-        "↑": "増加", "↓": "減少", "%": "パーセント", "‰": "パーミル", "&": "アンド", "@": "アット", "§": "セクション",
-        "∑": "シグマ", "∫": "インテグラル", "∂": "ラウンド", "∇": "ナブラ", "∈": "属する", "♂": "オス", "♀": "メス",
-        "€": "ユーロ", "¥": "円", "£": "ポンド", "$": "ドル", "#": "シャープ", "°": "度", "−": "マイナス",
-    },
-    "en": {
-        "±": "plus or minus", "∓": "minus or plus", "×": "times", "÷": "divided by", "∞": "infinity",
-        "√": "the square root of", "+": "plus", "=": "equals", "≠": "is not equal to", "≡": "is identical to",
-        "<": "less than", ">": "greater than", "≤": "at most", "≥": "at least", "≈": "approximately",
-        "∝": "is proportional to", "→": "to", "↔": "and", "←": "from", "↑": "increased", "↓": "decreased",
-        "%": "percent", "‰": "per mille", "&": "and", "@": "at", "§": "section", "∑": "the sum of",
-        "∫": "the integral of", "∂": "partial", "∇": "nabla", "∈": "in", "♂": "male", "♀": "female",
-        "€": "euros", "¥": "yen", "£": "pounds", "$": "dollars", "#": "number", "°": "degrees", "−": "minus",
-    },
-}  # fmt: skip
-
-_MONEY: Final = {"$": ("ドル", "dollar"), "€": ("ユーロ", "euro"), "¥": ("円", "yen"), "£": ("ポンド", "pound")}
-_ABBREVIATIONS: Final = (
-    # pattern, Japanese, English
-    (r"\bet al\.?", "ら", "and colleagues"),
-    (r"\bvs\.?(?![A-Za-z])", "対", "versus"),
-    (r"\be\.\s?g\.,?", "例えば", "for example,"),
-    (r"\bi\.\s?e\.,?", "すなわち", "that is,"),
-    (r"\betc\.", "など", "et cetera"),
-    (r"\bcf\.", "参照", "compare"),
-    (r"\b(?:approx\.|ca\.)", "約", "approximately"),
-    (r"\bNos?\.\s?(?=[0-9])", "ナンバー", "number "),
-    (r"#(?=[0-9])", "ナンバー", "number "),
-    (r"\bFigs?\.?\s?(?=[S0-9])", "図", "figure "),
-    (r"\bTabs?\.\s?(?=[S0-9])", "表", "table "),
-    (r"\bEqs?\.\s?(?=[0-9(])", "式", "equation "),
-    (r"\bRefs?\.\s?(?=[0-9\[])", "文献", "reference "),
-)
 _COUNTERS: Final = "人名例件匹個社校"
 _EN_FRACTIONS: Final = {2: "half", 3: "third", 4: "quarter", 5: "fifth", 6: "sixth", 8: "eighth", 10: "tenth"}
 
@@ -145,7 +97,7 @@ def _common(language: Language) -> tuple[Rule, ...]:
         measured_rule(language),
         # 10^6, x^2, 10^{-3}, R^2; units have had their powers
         _rule(
-            r"(?P<base>[0-9]+(?:\.[0-9]+)?|[A-Za-zα-ω)]|[ァ-ヶー]+)\s?\^(?P<exponent>\{[^{}^]{1,8}\}|\([-−–]?[0-9]+\)|[-−–]?(?:[0-9]+|[a-z](?![a-z])))",
+            r"(?P<base>[0-9A-Za-zα-ω)ァ-ヶー])\s?\^(?P<exponent>\{[^{}^]{1,8}\}|\([-−–]?[0-9]+\)|[-−–]?(?:[0-9]+|[a-z](?![a-z])))",
             raised,
         ),
         measured_rule(language),
@@ -243,7 +195,7 @@ _QUANTITY_JA: Final = (
 
 def _money(language: Language) -> Callable[[re.Match[str]], str]:
     def read(match: re.Match[str]) -> str:
-        ja, en = _MONEY[match["sign"]]
+        ja, en = MONEY[match["sign"]]
         amount = match["amount"]
         if language == "ja":
             return f"{amount}{ja}"
@@ -265,7 +217,7 @@ def _money_rule(language: Language) -> Rule:
 def _abbreviations(language: Language) -> tuple[Rule, ...]:
     position = 1 if language == "ja" else 2
     found = []
-    for row in _ABBREVIATIONS:
+    for row in ABBREVIATIONS:
         pattern = (
             row[0] if language == "en" else r"\s?" + row[0] + r"\s?" if row[1] in ("ら", "対") else row[0] + r"\s?"
         )
@@ -302,7 +254,12 @@ _JA: Final = (
         _fraction_ja,
     ),
     # 5ミリリットル毎分/1.73平方メートル
-    _rule(r"(?<=[ァ-ヶー秒分])/(?=[0-9])", "パー"),
+    _rule(r"(?<=[ァ-ヶー秒分])/(?=[0-9])|(?<=電子ボルト)/(?=c)", "パー"),
+    # 0.1 M NaOH; elsewhere M is anything
+    _rule(rf"({NUMBER}) M(?=\s[A-Z][A-Za-z]|\s?水?溶)", r"\1モーラー"),
+    # compounds 1a–c; Suzuki–Miyaura is a hyphen to the ear
+    _rule(r"(?<=[0-9][a-z])[-–](?=[a-z](?![A-Za-z0-9]))", "から"),
+    _rule(r"(?<=[A-Za-z])[–—](?=[A-Za-z])", "-"),
     *_abbreviations("ja"),
     _spelt(GREEK["ja"], spaced=False),
     _rule(r"カイの2乗(?=検定|分布|値|統計)", "カイ2乗"),
@@ -313,7 +270,7 @@ _JA: Final = (
     ),
     # p<0.05 → p値は0.05未満; 年齢が≥65歳 → 年齢が65歳以上; 3×4=12 → イコール
     _rule(
-        rf"(?P<left>(?<![A-Za-z])[pP](?![A-Za-z])|[A-Za-z0-9一-龥ァ-ヶー)]+(?=\s?[<≤>≥=]))?\s?(?P<operator>[<≤>≥=])\s?(?P<value>{_QUANTITY_JA})",
+        rf"(?P<left>(?<![A-Za-z])[pP](?![A-Za-z])|[A-Za-z0-9一-龥ァ-ヶー)](?=\s?[<≤>≥=]))?\s?(?P<operator>[<≤>≥=])\s?(?P<value>{_QUANTITY_JA})",
         _comparison_ja,
     ),
     _rule(rf"(?<=[{_KANA_OR_HAN}A-Za-z0-9])\s?([×÷±+=→↔←≠])\s?(?=[{_KANA_OR_HAN}A-Za-z0-9])", r"\1"),
@@ -327,7 +284,8 @@ _EN: Final = (
     _money_rule("en"),
     _rule(r"(?<![\w./-])(?P<a>[0-9]+)/(?P<b>[0-9]+)(?=\s(?:patients|participants|subjects|cases|mice|samples)\b)", r"\g<a> of \g<b>"),
     _rule(r"(?<![\w./-])(?P<above>[0-9]{1,2})/(?P<below>[0-9]{1,2})(?![\w/]|\.[0-9]|\s?(?:Hz|mm))", _fraction_en),
-    _rule(r"(?<=[a-z])/(?=[0-9])", " per "),
+    _rule(r"(?<=[a-z])/(?=[0-9])|(?<=electronvolts)/(?=c)", " per "),
+    _rule(rf"({NUMBER}) M(?=\s[A-Z][A-Za-z]|\ssolution)", r"\1 molar"),
     *_abbreviations("en"),
     _spelt(GREEK["en"], spaced=True),
     _rule(r"(?<=[\w)])\s?([×÷±=≠<>≤≥≈→↔←∝])\s?(?=[\w.(])", r" \1 "),

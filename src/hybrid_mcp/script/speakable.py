@@ -7,7 +7,8 @@ import unicodedata
 from typing import Final
 
 from hybrid_mcp.languages import Language
-from hybrid_mcp.script.readings import GREEK, PAUSE, rules
+from hybrid_mcp.script.readings import PAUSE, rules
+from hybrid_mcp.script.symbols import GREEK
 
 _SUPER: Final = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ", "0123456789+-()n")
 _RAISED: Final = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ]+")
@@ -66,15 +67,19 @@ _PRIME: Final = re.compile(r"(?<![0-9])([35])['’](?=[- ]|末端|側|非翻訳|
 _QUOTES: Final = re.compile(r"(?:[「」『』“”„\"«»‹›]|(?<![A-Za-z])['‘’]|['‘’](?![A-Za-z]))+")
 _OPEN: Final = "（([［【〔{｛《〈⟨"
 _CLOSE: Final = "）)]］】〕}｝》〉⟩"
-_BRACKETS: Final = re.compile(rf"[ \t]*[{re.escape(_OPEN)}]+[ \t]*|[ \t]*[{re.escape(_CLOSE)}]+(?P<gap>[ \t]*)")
-_EMPTY: Final = re.compile(rf"(?:[{re.escape(_OPEN)}][ \t]*)+(?:[ \t]*[{re.escape(_CLOSE)}])+")
+_BRACKETS: Final = re.compile(
+    rf"[ \t]{{0,9}}[{re.escape(_OPEN)}]+[ \t]*|[ \t]{{0,9}}[{re.escape(_CLOSE)}]+(?P<gap>[ \t]*)"
+)
+_EMPTY: Final = re.compile(rf"(?:[{re.escape(_OPEN)}][ \t]?){{1,8}}(?:[ \t]?[{re.escape(_CLOSE)}]){{1,8}}")
 # Emoji, pictures, box drawing, invisible characters; not ° ♂ ♀ and not arrows, which are read.
 _UNHEARD: Final = re.compile(
     "[\u00ad©®\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\u20d0-\u20ff†‡™⌀-⏿─-♁♃-♥♧-⛿✀-➿⬀-⯿⸀-\u2e7f〄〒〓\ue000-\uf8ff"
     "\ufe00-\ufe0f\ufeff\ufff9-\ufffd🀀-🃿🄋-\U0001faff\U000e0000-\U000e01ef]+"
 )
 _STOPS: Final = "、。，．,.!?！？;；:：…"
-_PAUSES: Final = re.compile(rf"(?P<before>[{_STOPS}\n]?[ \t]*)(?P<marks>{PAUSE}[{PAUSE} \t]*)(?P<after>[{_STOPS}\n]?)")
+_PAUSES: Final = re.compile(
+    rf"(?P<before>[{_STOPS}\n]?[ \t]{{0,9}})(?P<marks>{PAUSE}[{PAUSE} \t]*)(?P<after>[{_STOPS}\n]?)"
+)
 
 
 def speakable(text: str, language: Language) -> str:

@@ -136,11 +136,12 @@ _FACTOR: Final = rf"(?:{_NAME}){_POWER}"
 _EXPRESSION: Final = rf"{_FACTOR}(?:(?:\s?[/·⋅]\s?|\s(?=(?:{_NAME})\^?[-−][1-3])){_FACTOR})*"
 _END: Final = r"(?![A-Za-z0-9^])"
 
-NUMBER: Final = r"[0-9]+(?:\.[0-9]+)?"
+# Possessive and only from its first digit, so that ten thousand digits cost no more than ten.
+NUMBER: Final = r"(?<![0-9])[0-9]++(?:\.[0-9]++)?"
 
 # 3 T細胞 are no teslas, 5 K–12 no kelvins, the 1990s no seconds; a hyphen joins only symbols that cannot be a name (5-HT, IL-2 L).
 _MEASURED: Final = re.compile(
-    rf"(?P<number>(?<![0-9.^])(?<!\^[-−]){NUMBER}|乗|\bpower of (?:minus )?[0-9]+)(?P<gap>\s?|-(?=[A-Za-zμ°]{{2}}))"
+    rf"(?P<number>(?<![0-9.^])(?<!\^[-−]){NUMBER}[百千万億兆]*|乗|\bpower of (?:minus )?[0-9]+)(?P<gap>\s?|-(?=[A-Za-zμ°]{{2}}))"
     rf"(?P<unit>(?!T\s?(?:細胞|cell|リンパ)|K[–-]|(?<=0)s){_EXPRESSION}){_END}"
 )
 # Without a number only what can be nothing else: 単位はmg/kg, cells/mL, 人/km².
