@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import re
 
+import pyopenjtalk
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hybrid_mcp.languages import Language
+from hybrid_mcp.lexicon.english import kana
+from hybrid_mcp.script.polite import polite
 from hybrid_mcp.script.speakable import speakable
 
 JA = [
@@ -189,3 +192,62 @@ def test_brackets_leave_no_doubled_or_dangling_commas(text: str) -> None:
 def test_the_time_grows_with_the_length_only(piece: str) -> None:
     for language in ("ja", "en"):
         speakable(piece * 10_000, language)
+
+
+# Through everything a line passes on its way to the voice, read back as kana by the voice.
+HEARD = [
+    (
+        "IL-6の血中濃度は5.2±1.3 pg/mLであった。",
+        "アイエルロクノケッチューノードワゴーテンニプラスマイナスイッテンサンピコグラムパーミリリットルデシタ。",
+    ),
+    (
+        "拡散モデル（diffusion model）は高品質な画像を生成できる。",
+        "カクサンモデル、ディフュージョンモデルワコーヒンシツナガゾーヲセーセーデキマス。",
+    ),
+    (
+        "大気中のCO₂濃度は421 ppmへと上昇した。",
+        "タイキチューノシーオーツーノードワヨンヒャクニジューイチピーピーエムエトジョーショーシマシタ。",
+    ),
+    (
+        "アンケートの回収率は68.4%（1,026/1,500人）であった。",
+        "アンケートノカイシューリツワロクジューハッテンヨンパーセント、センゴヒャクニンチューセンニジューロクニンデシタ。",
+    ),
+    (
+        "光速は約3×10⁸ m/sである。",
+        "コーソクワヤクサンカケルジューノハチジョーメートルマイビョーデス。",
+    ),
+    (
+        "II型糖尿病患者では低下した（n=24）。",
+        "ニガタトーニョービョーカンジャデワテーカシマシタ、エヌワニジューヨン。",
+    ),
+    (
+        "年間800万〜1,200万トンが海に流入している。",
+        "ネンカンハッピャクマンカラセンニヒャクマントンガウミニリューニューシテイマス。",
+    ),
+    (
+        "E. coliの増殖は見られなかった。",
+        "イーコリノゾーショクワミラレマセンデシタ。",
+    ),
+    (
+        "BMI≥30の割合は1/3から2/3に増えた。",
+        "ビーエムアイガサンジューイジョーノワリアイワサンブンノイチカラサンブンノニニフエマシタ。",
+    ),
+    (
+        "周波数2.4GHz帯のWi-Fi信号を用いた。",
+        "シューハスーニーテンヨンギガヘルツタイノワイファイシンゴーヲモチイマシタ。",
+    ),
+    (
+        "GPT-4の限界なのか、それとも人間の限界なのか。",
+        "ジーピーティーヨンノゲンカイナノカ、ソレトモニンゲンノゲンカイナノデショーカ。",
+    ),
+    (
+        "ΔTは−40〜+85℃の範囲であった。",
+        "デルタティーワマイナスヨンジューカラプラスハチジューゴドノハンイデシタ。",
+    ),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("shown", "heard"), HEARD)
+def test_a_sentence_is_heard_as_a_person_would_say_it(shown: str, heard: str) -> None:
+    assert pyopenjtalk.g2p(kana(speakable(polite(shown), "ja")), kana=True) == heard
