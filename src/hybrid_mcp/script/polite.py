@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
 from typing import Final, Protocol
+
+from hybrid_mcp.script.morphology import dictionary
 
 _MARKS: Final = "。．.!！?？…‥"
 _PAIRS: Final = {"）": "（", ")": "(", "］": "［", "]": "[", "】": "【", "〕": "〔"}
@@ -35,14 +36,6 @@ class _Word(Protocol):
     def end(self) -> int: ...
 
 
-class _Tokenizer(Protocol):
-    def tokenize(self, text: str, /) -> Sequence[_Word]: ...
-
-
-class _Dictionary(Protocol):
-    def tokenizer(self) -> _Tokenizer: ...
-
-
 def polite(sentence: str) -> str:
     """`sentence` with its last predicate in です・ます; everything before it verbatim.
 
@@ -57,7 +50,9 @@ def polite(sentence: str) -> str:
     if core[-1] in _QUOTES:  # the sentence ends in somebody's words, which act as a noun
         return _closed(core, tail) if _complete(core, tail) else sentence
     offset = max(0, len(core) - _REACH)
-    words = [word for word in _dictionary().tokenizer().tokenize(core[offset:]) if word.part_of_speech()[0] != "空白"]
+    words: list[_Word] = [
+        word for word in dictionary().tokenizer().tokenize(core[offset:]) if word.part_of_speech()[0] != "空白"
+    ]
     if not words:
         return sentence
     ending = _ending(words)
@@ -67,16 +62,6 @@ def polite(sentence: str) -> str:
     if _is_noun(words) and _complete(core, tail):
         return _closed(core, tail)
     return sentence
-
-
-@cache
-def _dictionary() -> _Dictionary:
-    """Sudachi's dictionary (0.3 s). A tokenizer serves one thread at a time, so each call makes its own (µs)."""
-    # Imported here because only who speaks Japanese should pay for it.
-    from sudachipy import Dictionary  # type: ignore[import-untyped, unused-ignore]  # noqa: PLC0415
-
-    dictionary: _Dictionary = Dictionary(dict="core")
-    return dictionary
 
 
 def _split(sentence: str) -> tuple[str, str]:

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from mcp.server.mcpserver import Context
 from pydantic import BaseModel, Field
 
-from hybrid_mcp import languages
 from hybrid_mcp.app import App
 from hybrid_mcp.llm.ask import ask
 from hybrid_mcp.llm.interface import ChatRequest
@@ -48,7 +47,7 @@ async def local_llm(
     answer = await ask(
         app.local_model,
         ChatRequest(prompt, system, max_tokens, temperature, json_schema),
-        language=language or languages.detect(prompt),
+        language=language,
         on_progress=Progress(ctx),
     )
     whole = json_schema is not None and not answer.truncated

@@ -18,9 +18,10 @@ Utterance = tuple[Phrase, ...]
 LONGEST = 160
 """Characters spoken in one go. Longer sentences are cut at a pause: engines' memory grows with length."""
 
-# A pause mark ends a phrase, unless it stands inside a number (3.5, 1,234); brackets stand alone.
+# A pause mark ends a phrase, unless it stands inside a number (3.5, 1,234); brackets stand alone, but what
+# hiragana follows stays with it: a phrase that starts with the particle は would be read ハ.
 _PAUSE = re.compile(
-    r".*?(?:[、。，．！？!?；;：…]+[」』）)\]】”’\"]*|[,.](?!\d)[」』）)\"]*|[）)](?=.)|.(?=[（(])|$)", re.DOTALL
+    r".*?(?:[、。，．！？!?；;：…]+[」』）)\]】”’\"]*|[,.](?!\d)[」』）)\"]*|[）)](?=[^ぁ-ん])|.(?=[（(])|$)", re.DOTALL
 )
 _SOUND = re.compile(r"\w")
 _EDGES = "、。，．・,. \t\n"
@@ -63,10 +64,7 @@ def _pieces(sentence: str, language: Language) -> Iterator[tuple[str, bool]]:
         piece = match.group()
         if not piece.strip():
             continue
-        if len(subtitles.wrap(piece, language)) <= subtitles.CUE_LINES:
-            yield piece, True
-            continue
-        # Too long for the screen: also cut between the voice's pauses, where a line may end.
+        # What is wider than a line is cut where a line may end, so that subtitles break at times the engine gave.
         *cut, last = _lines(piece, language)
         yield from ((line, False) for line in cut)
         yield last, True
