@@ -124,9 +124,8 @@ ALL = (WHISPER_BASE, SMOLLM2)
 
 def present(weights: Weights, models_dir: Path) -> bool:
     """Whether the set is here and was verified once. Reads no weights: `verify` does."""
-    # Every start asks this, and hashing 145 MB each time would be felt. The note is written only
-    # after hashing, sizes catch what a full disk or a copy that was cut leaves behind, and a flipped
-    # bit is what `hybrid-mcp models fetch` looks for.
+    # Hashing 145 MB each time would be felt. The note is written only after hashing, sizes catch what
+    # a full disk or a copy that was cut leaves behind, and a flipped bit is what `models fetch` looks for.
     folder = models_dir / weights.folder
     try:
         return _note(folder).get("files") == _hashes(weights) and all(
