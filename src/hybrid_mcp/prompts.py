@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, get_args
 
 from mcp.server.mcpserver import MCPServer
@@ -50,7 +51,8 @@ def add_prompts(server: MCPServer[App], app: App) -> None:
             else:
                 source = source_of(None, title, abstract)
             await keep_source(app.artifacts, source)
-            return writing_prompt(
+            return await asyncio.to_thread(
+                writing_prompt,
                 source,
                 language=_language(language) or source_language(source),
                 style=_style(style),

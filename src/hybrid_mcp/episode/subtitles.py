@@ -100,9 +100,11 @@ def cues(pieces: Sequence[Timed], language: str) -> list[Cue]:
     start = 0
     for end, piece in enumerate(cut, 1):
         if end == len(cut) or piece.break_after or cut[end].start - piece.end > _GAP:
-            for group in _grouped(cut[start:end], language):
-                if text := _joined(group):
-                    made.append(Cue(group[0].start, group[-1].end, "\n".join(wrap(text, language))))
+            made += [
+                Cue(group[0].start, group[-1].end, "\n".join(wrap(text, language)))
+                for group in _grouped(cut[start:end], language)
+                if (text := _joined(group))
+            ]
             start = end
     return made
 

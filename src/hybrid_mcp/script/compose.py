@@ -34,6 +34,8 @@ _POINTS_BACK = {
         r"(?:This(?! (?:paper|study|work))|These|That|Those|It|Its|They|Their|Such|Both|The (?:former|latter))\b"
     ),
 }
+_REACHES_BACK = 2
+"""Sentences a pointing sentence brings along at most; a text that always says "this" would bring itself whole."""
 # Connectives that make no sense when the sentence before is another one.
 _CONNECTIVE = {
     "ja": re.compile(
@@ -178,9 +180,10 @@ def _choose(
         budget = target_minutes * 60 - framing
     chosen: set[int] = set()
     for index in sorted(range(len(body)), key=lambda place: (-scores[place], place)):
-        needed = {index}
-        while min(needed) > 0 and _POINTS_BACK[language].match(body[min(needed)].text):
-            needed.add(min(needed) - 1)
+        first = index
+        while first > max(0, index - _REACHES_BACK) and _POINTS_BACK[language].match(body[first].text):
+            first -= 1
+        needed = set(range(first, index + 1))
         price = sum(cost[place] for place in needed - chosen)
         if price <= budget or not chosen:
             chosen |= needed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
@@ -11,7 +12,7 @@ from hybrid_mcp.languages import Language
 from hybrid_mcp.script.compose import compose
 from hybrid_mcp.script.keep import keep
 from hybrid_mcp.script.model import Script
-from hybrid_mcp.script.source import writable
+from hybrid_mcp.script.source import Source, writable
 from hybrid_mcp.tools.arguments import (
     ContentArgument,
     DetailArgument,
@@ -69,8 +70,12 @@ async def generate_script(
     script yourself instead, use the prompt write_script (or the source_id and script from detail=full) and save_script.
     """
     del engine  # the only one there is
-    source = source_of(paper, title, content)
-    script = compose(source, style, writable(source, language), target_minutes)
+
+    def work() -> tuple[Source, Script]:
+        source = source_of(paper, title, content)
+        return source, compose(source, style, writable(source, language), target_minutes)
+
+    source, script = await asyncio.to_thread(work)  # a long source takes seconds
     await keep_source(app.artifacts, source)
     return answer(script, await keep(app.artifacts, script), app.settings.language, detail)
 

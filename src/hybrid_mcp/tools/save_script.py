@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from pydantic import Field
 
 from hybrid_mcp.errors import InvalidInput
 from hybrid_mcp.script.keep import keep
-from hybrid_mcp.script.model import CleanText
+from hybrid_mcp.script.model import CleanText, Script
+from hybrid_mcp.script.source import Source
 from hybrid_mcp.script.write import ScriptDraft, accept, source_language
 from hybrid_mcp.tools.arguments import (
     ContentArgument,
@@ -51,15 +53,19 @@ async def save_script(
             ja="source_id と paper・title・content は同時に使えません。どちらか一方にしてください。",
             en="Give either source_id, or the source itself, not both.",
         )
-    source = kept_source(app.artifacts, source_id) if source_id else source_of(paper, title, content)
-    script = accept(
-        draft,
-        source,
-        language=language or source_language(source),
-        style=style,
-        target_minutes=target_minutes,
-        written_by=written_by,
-    )
+
+    def work() -> tuple[Source, Script]:
+        source = kept_source(app.artifacts, source_id) if source_id else source_of(paper, title, content)
+        return source, accept(
+            draft,
+            source,
+            language=language or source_language(source),
+            style=style,
+            target_minutes=target_minutes,
+            written_by=written_by,
+        )
+
+    source, script = await asyncio.to_thread(work)
     if not source_id:
         await keep_source(app.artifacts, source)
     return answer(script, await keep(app.artifacts, script), app.settings.language, detail)
