@@ -16,11 +16,11 @@ from hybrid_mcp.script.assemble import seconds_of
 from hybrid_mcp.script.compose import compose
 from hybrid_mcp.script.frames import FRAMES
 from hybrid_mcp.script.model import Paper
+from hybrid_mcp.script.phrasing import utterances
 from hybrid_mcp.script.source import source_of_paper
 from hybrid_mcp.script.speakable import speakable
 from hybrid_mcp.tts.interface import Prosody
 from hybrid_mcp.tts.openjtalk import OpenJTalk
-from hybrid_mcp.tts.phrasing import utterances
 
 
 def features(spoken: str) -> list[float]:

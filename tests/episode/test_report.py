@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from hybrid_mcp.episode.report import AudioEmbed, report
-from hybrid_mcp.episode.timeline import ChapterCue, LineCue, PhraseCue, Timeline
+from hybrid_mcp.episode.timeline import ChapterCue, Timeline
 from hybrid_mcp.languages import Language
 from hybrid_mcp.script.model import Complaint, Line, Script, Section, SourceSentence
+from hybrid_mcp.tts.interface import LineCue, PhraseCue
 
 RATE = 48_000
 SOURCE = (

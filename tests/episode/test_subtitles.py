@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid_mcp.episode.subtitles import CUE_LINES, LINE_WIDTH, Timed, cues, phrases, srt, vtt, width, wrap
+from hybrid_mcp.episode.subtitles import Timed, cues, srt, vtt
+from hybrid_mcp.script.breaks import LINE_WIDTH, SCREEN_LINES, phrases, width, wrap
 
 CLOSING = "、。，．！？」』）】・ー々っゃゅょッャュョ"
 JAPANESE = st.text(
@@ -59,7 +60,7 @@ def test_cues_fit_the_screen_in_order_and_without_overlap(texts: list[str]) -> N
     made = cues(pieces, "ja")
     for cue in made:
         assert cue.text
-        assert cue.text.count("\n") < CUE_LINES
+        assert cue.text.count("\n") < SCREEN_LINES
         assert cue.start < cue.end
     assert all(before.end <= after.start + 1e-9 for before, after in itertools.pairwise(made))
     shown = re.sub(r"\s", "", "".join(cue.text for cue in made))

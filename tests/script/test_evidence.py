@@ -1,8 +1,10 @@
 from decimal import Decimal
+from typing import Literal
 
 import pytest
 
-from hybrid_mcp.script.evidence import Numeral, check, grounded_share, numerals, terms
+from hybrid_mcp.languages import Bilingual
+from hybrid_mcp.script.evidence import Numeral, check, figures, grounded_share, numerals, terms
 from hybrid_mcp.script.model import Line, SourceSentence
 
 
@@ -22,29 +24,33 @@ def rules(text: str, *spans: str, language: str = "ja") -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("text", "value", "percent"),
+    ("text", "value", "unit"),
     [
-        ("72.4%", "72.4", True),
-        ("７２．４％", "72.4", True),
-        ("72.4パーセント", "72.4", True),
-        ("72.4 percent", "72.4", True),
-        ("四割", "40", True),
-        ("3割", "30", True),
-        ("1,234人", "1234", False),
-        ("二十四名", "24", False),
-        ("二〇二一年", "2021", False),
-        ("百二十件", "120", False),
-        ("3万5千人", "35000", False),
-        ("1.2億年", "120000000", False),
-        ("十二万三千", "123000", False),
-        ("約3.5 million people", "3500000", False),
-        ("twenty-four participants", "24", False),
-        ("two hundred and", "200", False),
-        ("三倍", "3", False),
+        ("72.4%", "72.4", "%"),
+        ("７２．４％", "72.4", "%"),
+        ("72.4パーセント", "72.4", "%"),
+        ("72.4 percent", "72.4", "%"),
+        ("四割", "40", "%"),
+        ("3割", "30", "%"),
+        ("1,234人", "1234", ""),
+        ("二十四名", "24", ""),
+        ("二〇二一年", "2021", ""),
+        ("百二十件", "120", ""),
+        ("3万5千人", "35000", ""),
+        ("1.2億年", "120000000", ""),
+        ("十二万三千", "123000", ""),
+        ("約3.5 million people", "3500000", ""),
+        ("twenty-four participants", "24", ""),
+        ("two hundred and", "200", ""),
+        ("三倍", "3", ""),
+        ("3ポイント低下", "3", "pt"),
+        ("3パーセントポイント上昇", "3", "pt"),
+        ("3 percentage points", "3", "pt"),
+        ("3ポイントを述べる", "3", ""),
     ],
 )
-def test_a_number_is_read_whatever_it_is_written_in(text: str, value: str, percent: bool) -> None:
-    assert numerals(text) == {Numeral(Decimal(value), percent)}
+def test_a_number_is_read_whatever_it_is_written_in(text: str, value: str, unit: Literal["", "%", "pt"]) -> None:
+    assert numerals(text) == {Numeral(Decimal(value), unit)}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +81,35 @@ def test_a_number_that_stands_nowhere_is_said_to_stand_nowhere() -> None:
 
 
 def test_percent_and_plain_number_are_different_claims() -> None:
-    assert rules("37人でした。", "37%であった。") == ["percent-differs"]
+    assert rules("37人でした。", "37%であった。") == ["unit-differs"]
+
+
+def test_percent_and_percentage_points_are_different_claims() -> None:
+    assert rules("3%低下しました。", "3ポイント低下した。") == ["unit-differs"]
+    assert rules("3ポイント低下しました。", "3%低下した。") == ["unit-differs"]
+    assert rules("3ポイント低下しました。", "3ポイント低下した。") == []
+
+
+def test_powers_and_uncertainties_are_read_as_they_are_meant() -> None:
+    assert {str(numeral) for numeral in numerals("10⁹個")} == {"10", "9"}
+    assert rules("10の9乗です。", "10⁹である。") == []
+    assert rules("3.028%です。", "3.028(23)%である。") == []
+
+
+def test_the_same_number_of_something_else_is_no_remedy() -> None:
+    sentences = source("薬は効く。", "2型糖尿病の患者を調べた。")
+    [complaint] = check(line("約2年間でした。", "薬は効く。"), [1], sentences, "ja")
+    assert "[2]" not in complaint.en
+    assert "nowhere" in complaint.en
+
+
+def test_titles_and_hooks_may_hold_only_figures_of_the_source() -> None:
+    sentences = source("死亡は12%減った。")
+    hook = Bilingual(ja="つかみ", en="hook")
+    assert figures("12%減った薬", sentences, hook) == []
+    [complaint] = figures("死亡が50%減る薬", sentences, hook)
+    assert "50%" in complaint.en
+    assert "hook" in complaint.en
 
 
 def test_a_latin_term_must_stand_in_the_evidence() -> None:

@@ -5,10 +5,11 @@ import asyncio
 import numpy as np
 import pytest
 
+from hybrid_mcp.script.model import Phrase
+from hybrid_mcp.script.phrasing import utterances
 from hybrid_mcp.tts.hts import FRAME
-from hybrid_mcp.tts.interface import Phrase, Prosody, Speech
+from hybrid_mcp.tts.interface import Prosody, Speech
 from hybrid_mcp.tts.openjtalk import SAMPLE_RATE, OpenJTalk
-from hybrid_mcp.tts.phrasing import utterances
 
 pytestmark = pytest.mark.slow
 

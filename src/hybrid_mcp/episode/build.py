@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
 import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
-from hybrid_mcp.artifacts import Artifact, Artifacts, Draft, artifact_id, storage_errors
+from hybrid_mcp.artifacts import Artifact, Artifacts, Draft, artifact_id
 from hybrid_mcp.episode import subtitles
 from hybrid_mcp.episode.formats import MIME, AudioFormat
 from hybrid_mcp.episode.master import Master, encode
 from hybrid_mcp.episode.report import AudioEmbed, report
-from hybrid_mcp.episode.timeline import ChapterCue, LineCue, PhraseCue, Timeline
+from hybrid_mcp.episode.timeline import ChapterCue, Timeline
 from hybrid_mcp.languages import Language
 from hybrid_mcp.script.markdown import markdown
 from hybrid_mcp.script.model import Script
-from hybrid_mcp.tts.interface import Prosody, SpeechEngine
+from hybrid_mcp.threads import in_thread
+from hybrid_mcp.tts.interface import LineCue, PhraseCue, Prosody, SpeechEngine
 from hybrid_mcp.tts.speak import OnSpoken, SpokenLine, speak
 
-_LAYOUT = 1
+_LAYOUT = 2
 """Raised when the files of an episode change, so that old folders are not taken for new ones."""
 _EMBED_SECONDS = 15 * 60
 """Longest recording that is put into the report itself (about 4 MB); a longer one is linked."""
@@ -66,7 +67,7 @@ async def narrate(
         "engine": engine.name,
         "report": report_language,
         "script": narration.script.id if narration.script else None,
-        **{key: value for key, value in asdict(narration).items() if key != "script"},
+        **asdict(dataclasses.replace(narration, script=None)),
     }
     episode = artifact_id("audio", made_from)
     async with artifacts.making(episode) as draft:
@@ -84,38 +85,39 @@ async def _make(
     on_spoken: OnSpoken,
 ) -> None:
     wav = draft.folder / "narration.wav"
-    with storage_errors(), Master(wav, engine.sample_rate) as master:
+    with Master(wav, engine.sample_rate) as master:
         cues = await _record(engine, narration, master, at_once, on_spoken)
-        peaks = master.peaks(_PEAKS)
     timeline = Timeline(master.sample_rate, master.length, tuple(cues), _chapters(narration.script, cues))
     if narration.audio_format != "wav":
-        with storage_errors():
-            await asyncio.to_thread(
-                encode, wav, draft.folder / f"narration.{narration.audio_format}", narration.audio_format
-            )
-    shown = subtitles.cues(_timed(timeline), narration.language)
-    draft.write_text("narration.srt", subtitles.srt(shown))
-    draft.write_text("narration.vtt", subtitles.vtt(shown))
-    draft.write_text("timeline.json", json.dumps(timeline.to_json(), ensure_ascii=False, indent=1) + "\n")
-    if narration.script is not None:
-        draft.write_text("script.json", narration.script.model_dump_json(indent=2) + "\n")
-        draft.write_text("script.md", markdown(narration.script))
+        copy = draft.folder / f"narration.{narration.audio_format}"
+        await in_thread(partial(encode, wav, copy, narration.audio_format))
     voices = list(dict.fromkeys(line.voice for line in narration.lines))
     credits_ = list(dict.fromkeys(f"{voice.credit} ({voice.licence})" for voice in voices))
-    draft.write_text(
-        "report.html",
-        report(
+
+    def write() -> int:
+        """Everything but the sound; the number of cues."""
+        shown = subtitles.cues(_timed(timeline), narration.language)
+        draft.write_text("narration.srt", subtitles.srt(shown))
+        draft.write_text("narration.vtt", subtitles.vtt(shown))
+        draft.write_text("timeline.json", json.dumps(timeline.to_json(), ensure_ascii=False, indent=1) + "\n")
+        if narration.script is not None:
+            draft.write_text("script.json", narration.script.model_dump_json(indent=2) + "\n")
+            draft.write_text("script.md", markdown(narration.script))
+        page = report(
             script=narration.script,
             timeline=timeline,
-            peaks=peaks,
-            audio=await asyncio.to_thread(_embedded, wav, timeline.duration),
+            peaks=master.peaks(_PEAKS),
+            audio=_embedded(wav, timeline.duration),
             credits=credits_,
             voices=[voice.id for voice in voices],
             engine=engine.name,
             files=sorted([*(path.name for path in draft.folder.iterdir()), "report.html", "manifest.json"]),
             language=report_language,
-        ),
-    )
+        )
+        draft.write_text("report.html", page)
+        return len(shown)
+
+    cue_count = await in_thread(write)
     draft.summary |= {
         "title": narration.title,
         "engine": engine.name,
@@ -125,7 +127,7 @@ async def _make(
         "duration_seconds": round(timeline.duration, 3),
         "sample_rate": timeline.sample_rate,
         "lines": len(timeline.lines),
-        "cues": len(shown),
+        "cues": cue_count,
         "audio": f"narration.{narration.audio_format}",
         "mime_type": MIME[narration.audio_format],
         "script_id": narration.script.id if narration.script else None,
@@ -189,7 +191,7 @@ def _embedded(wav: Path, seconds: float) -> AudioEmbed:
     """A small MP3, which every browser plays, or a link to the master."""
     if seconds > _EMBED_SECONDS:
         return AudioEmbed(href=wav.name)
-    with tempfile.TemporaryDirectory() as folder, storage_errors():
+    with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "narration.mp3"
         encode(wav, copy, "mp3", bit_rate=40_000)
         return AudioEmbed(data=copy.read_bytes(), mime=MIME["mp3"])

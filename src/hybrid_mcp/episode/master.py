@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 
+from hybrid_mcp.artifacts import storage_errors
+from hybrid_mcp.errors import EngineError
 from hybrid_mcp.tts.interface import Samples
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ class Master:
         self.sample_rate = sample_rate
         self.length = 0
         """Samples written so far."""
-        self._file = wave.open(str(path), "wb")  # noqa: SIM115  (closed by __exit__)
+        with storage_errors():
+            self._file = wave.open(str(path), "wb")  # noqa: SIM115  (closed by __exit__)
         self._file.setnchannels(1)
         self._file.setsampwidth(2)
         self._file.setframerate(sample_rate)
@@ -41,13 +44,15 @@ class Master:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._file.close()
+        with storage_errors():
+            self._file.close()
 
     def write(self, samples: Samples) -> None:
         """Append samples."""
         if not len(samples):
             return
-        self._file.writeframesraw((samples * 32767).round().astype("<i2").tobytes())
+        with storage_errors():
+            self._file.writeframesraw((samples * 32767).round().astype("<i2").tobytes())
         self.length += len(samples)
         starts = np.arange(0, len(samples), max(1, round(self.sample_rate * _PEAK_SECONDS)))
         self._peaks += np.maximum.reduceat(np.abs(samples), starts).tolist()
@@ -63,18 +68,28 @@ class Master:
 def encode(master: Path, target: Path, audio_format: str, bit_rate: int | None = None) -> None:
     """Write a compressed copy of a WAV file. Blocking: call it in a thread.
 
-    Lossy formats put a few milliseconds of encoder delay before the first sample (MP3 about 50 ms,
-    AAC about 45 ms; players that read the header skip them), so times are exact in WAV and FLAC.
+    Lossy formats put their encoder's delay before the first sample (MP3 about 50 ms, AAC about 45 ms;
+    players that read the header skip it), so times are exact in WAV and FLAC.
+
+    Raises:
+        StorageError: the copy could not be written.
+        EngineError: FFmpeg refused.
     """
     import av  # noqa: PLC0415  (FFmpeg; 0.2 s)
 
     encoder, usual_rate = _CODECS[audio_format]
     container = {"m4a": "mp4", "opus": "ogg"}.get(audio_format, audio_format)
-    with av.open(str(master)) as source, av.open(str(target), "w", format=container) as sink:
-        read = source.streams.audio[0]
-        written = cast("AudioStream", sink.add_stream(encoder, rate=read.rate, layout="mono"))
-        if rate := bit_rate or usual_rate:
-            written.bit_rate = rate
-        for frame in source.decode(read):
-            sink.mux(written.encode(frame))
-        sink.mux(written.encode(None))
+    try:
+        with storage_errors(), av.open(str(master)) as source, av.open(str(target), "w", format=container) as sink:
+            read = source.streams.audio[0]
+            written = cast("AudioStream", sink.add_stream(encoder, rate=read.rate, layout="mono"))
+            if rate := bit_rate or usual_rate:
+                written.bit_rate = rate
+            for frame in source.decode(read):
+                sink.mux(written.encode(frame))
+            sink.mux(written.encode(None))
+    except av.FFmpegError as error:
+        raise EngineError(
+            ja=f'{audio_format} への変換に失敗しました ({error})。format="wav" なら変換なしで使えます。',
+            en=f'Encoding to {audio_format} failed ({error}). format="wav" needs no encoding.',
+        ) from error

@@ -15,9 +15,10 @@ from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 
-from hybrid_mcp.episode.timeline import LineCue, Timeline
+from hybrid_mcp.episode.timeline import Timeline
 from hybrid_mcp.languages import Bilingual, Language, detect
 from hybrid_mcp.script.model import Complaint, Line, Script
+from hybrid_mcp.tts.interface import LineCue
 
 _NUMERAL = re.compile(r"(\d+(?:[.,．，]\d+)*)")
 _ADDRESS = re.compile(r"(https?://[\w\-.~:/?#@!$&()*+,;=%\[\]]*[\w/#=&%\-])", re.ASCII)

@@ -5,27 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-
-@dataclass(frozen=True, slots=True)
-class PhraseCue:
-    """A phrase and its place in the master, in samples."""
-
-    text: str
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class LineCue:
-    """A line and its place in the master, in samples, from its first sound to its last."""
-
-    id: str
-    speaker: str
-    voice: str
-    text: str
-    start: int
-    end: int
-    phrases: tuple[PhraseCue, ...]
+from hybrid_mcp.tts.interface import LineCue
 
 
 @dataclass(frozen=True, slots=True)

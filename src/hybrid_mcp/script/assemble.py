@@ -9,15 +9,15 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hybrid_mcp.artifacts import artifact_id
-from hybrid_mcp.languages import Language
+from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script import evidence
 from hybrid_mcp.script.model import Chapter, Complaint, Line, Script, Section, Style
+from hybrid_mcp.script.phrasing import reading
 from hybrid_mcp.script.source import Source
-from hybrid_mcp.script.speakable import speakable
 
 PAUSE_AFTER_LINE = 0.45
 PAUSE_AFTER_SECTION = 1.1
@@ -55,19 +55,29 @@ class Manuscript:
     engine: str
     target_minutes: float | None
     sections: tuple[WrittenSection, ...]
+    to_lengthen: Bilingual
+    """What would make it longer, said when it is shorter than asked."""
     description: str = ""
     tags: tuple[str, ...] = ()
 
 
-def assemble(manuscript: Manuscript, source: Source, complaints: Iterable[Complaint] = ()) -> Script:
+def assemble(manuscript: Manuscript, source: Source) -> Script:
     """Check a manuscript against its source and make the Script of it.
 
-    What is wrong with the evidence becomes complaints of the script, beside the given ones; nothing is refused.
+    What is wrong with its evidence or length becomes complaints of the script; nothing is refused.
     """
     by_number = {sentence.number: sentence for sentence in source.sentences}
     seen: Counter[tuple[str, str]] = Counter()
     sections: list[Section] = []
-    found = list(complaints)
+    found = [
+        complaint
+        for text, where in (
+            (manuscript.title, Bilingual(ja="題名", en="title")),
+            (manuscript.hook, Bilingual(ja="つかみ", en="hook")),
+            (manuscript.description, Bilingual(ja="説明", en="description")),
+        )
+        for complaint in evidence.figures(text, by_number, where)
+    ]
     for section in manuscript.sections:
         lines: list[Line] = []
         for written in section.lines:
@@ -77,7 +87,7 @@ def assemble(manuscript: Manuscript, source: Source, complaints: Iterable[Compla
                 id=_line_id(*key, seen[key]),
                 speaker=written.speaker,
                 text=written.text,
-                spoken=speakable(written.text, manuscript.language),
+                spoken=reading(written.text, manuscript.language),
                 evidence=known,
                 spans=tuple(by_number[number].text for number in known),
             )
@@ -102,17 +112,42 @@ def assemble(manuscript: Manuscript, source: Source, complaints: Iterable[Compla
         description=manuscript.description or _description(manuscript, citation, chapters),
         tags=manuscript.tags,
         grounded_share=evidence.grounded_share(line for section in sections for line in section.lines),
-        complaints=tuple(found),
+        complaints=(*_length(manuscript, seconds), *found),
         source=source.sentences,
         source_id=source.id,
     )
     return script.model_copy(update={"id": artifact_id("script", script.model_dump(mode="json"))})
 
 
+def _length(manuscript: Manuscript, seconds: float) -> list[Complaint]:
+    """Whether it is as long as was asked, within a tenth, said plainly."""
+    target, minutes = manuscript.target_minutes, seconds / 60
+    if target is None or 0.9 * target <= minutes <= 1.1 * target:
+        return []
+    if minutes < target:
+        return [
+            Complaint(
+                line=None,
+                rule="shorter-than-asked",
+                ja=f"目標 {target:g} 分に対して約 {minutes:.1f} 分です。{manuscript.to_lengthen.ja}",
+                en=f"{target:g} minutes were asked for; this is about {minutes:.1f}. {manuscript.to_lengthen.en}",
+            )
+        ]
+    return [
+        Complaint(
+            line=None,
+            rule="longer-than-asked",
+            ja=f"目標 {target:g} 分に対して約 {minutes:.1f} 分です。短くするには、大事でない行を減らしてください。",
+            en=f"{target:g} minutes were asked for; this is about {minutes:.1f}. Leave out what matters least.",
+        )
+    ]
+
+
 def seconds_of(spoken: str, language: Language) -> float:
     """How long a voice will take for a line, in seconds, before anything is spoken.
 
-    Fitted to Open JTalk's mei at speed 1 (the benchmark folder has the fit); other voices differ by some 15 %.
+    Japanese is fitted to Open JTalk's mei at speed 1 (benchmarks/planned_length.py compares); English takes
+    the 156 words a minute of audio books.
     """
     if language == "en":
         return len(_WORD.findall(spoken)) / 2.6 + 0.25 * len(_BREATH.findall(spoken)) + 0.3

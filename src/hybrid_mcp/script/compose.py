@@ -10,11 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hybrid_mcp.languages import Language
+from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script.assemble import PAUSE_AFTER_LINE, Manuscript, Written, WrittenSection, assemble, seconds_of
 from hybrid_mcp.script.frames import FRAMES, Frame
 from hybrid_mcp.script.keywords import content_words, keywords
-from hybrid_mcp.script.model import Complaint, Script, SourceSentence, Style
+from hybrid_mcp.script.model import Script, SourceSentence, Style
 from hybrid_mcp.script.polite import polite
 from hybrid_mcp.script.roles import Role, centrality, roles
 from hybrid_mcp.script.source import Source
@@ -71,6 +71,15 @@ _SELF: dict[Language, tuple[tuple[re.Pattern[str], str], ...]] = {
     ),
 }
 _ROLE_WEIGHT: dict[Role, float] = {"background": 0.5, "aim": 0.9, "method": 0.55, "result": 1.0, "conclusion": 0.9}
+
+
+_MORE_TEXT = Bilingual(
+    ja="水増しはしません。full_text に本文を渡すと長くできます。", en="Nothing is padded. Pass the body as full_text for more."
+)
+_OTHER_WRITER = Bilingual(
+    ja="水増しはしません。プロンプト write_script でモデルに書かせると長くできます。",
+    en="Nothing is padded. For more, let a model write with the prompt write_script.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +155,10 @@ def compose(source: Source, style: Style, language: Language, target_minutes: fl
         engine=ENGINE,
         target_minutes=target_minutes,
         sections=tuple(sections),
+        to_lengthen=_MORE_TEXT if source.paper is not None and source.paper.full_text is None else _OTHER_WRITER,
         tags=plan.keywords,
     )
-    script = assemble(manuscript, source)
-    return script if target_minutes is None else assemble(manuscript, source, _length_complaints(script, source))
+    return assemble(manuscript, source)
 
 
 def _choose(
@@ -259,37 +268,3 @@ def _kept(aside: re.Match[str], source: Source) -> str:
     inside = aside.group(1)
     used = sum(inside in sentence.text for sentence in source.body) > 1
     return aside.group() if used and _ABBREVIATION.fullmatch(inside) else ""
-
-
-def _length_complaints(script: Script, source: Source) -> list[Complaint]:
-    """Whether the script is as long as was asked, said plainly."""
-    assert script.target_minutes is not None  # noqa: S101  (only called with a target)
-    minutes = script.planned_seconds / 60
-    if minutes < 0.9 * script.target_minutes:
-        more = source.paper is not None and source.paper.full_text is None
-        return [
-            Complaint(
-                line=None,
-                rule="shorter-than-asked",
-                ja=f"目標 {script.target_minutes:g} 分に対して約 {minutes:.1f} 分です。水増しはしません。"
-                + (
-                    "full_text に本文を渡すと長くできます。"
-                    if more
-                    else "プロンプト write_script でモデルに書かせると長くできます。"
-                ),
-                en=f"{script.target_minutes:g} minutes were asked for; the source carries about {minutes:.1f}. Nothing is padded. "
-                + (
-                    "Pass the body as full_text for more." if more else "For more, let a model write with write_script."
-                ),
-            )
-        ]
-    if minutes > 1.1 * script.target_minutes:
-        return [
-            Complaint(
-                line=None,
-                rule="longer-than-asked",
-                ja=f"目標 {script.target_minutes:g} 分に対して約 {minutes:.1f} 分です。枠と最も大事な文だけでこの長さになります。",
-                en=f"{script.target_minutes:g} minutes were asked for; the frame and the most important sentence alone take about {minutes:.1f}.",
-            )
-        ]
-    return []

@@ -1,7 +1,8 @@
 """Checking lines against their evidence, without a model.
 
-Every numeral of a line must occur in its spans, and every Latin term too. That catches invented and
-swapped figures and names; it does not show that the line follows from its spans.
+Every numeral of a line must occur in its spans, with its unit where that is percent, and every Latin
+term too. That catches invented figures and names, and those taken from elsewhere; it does not show
+that the line follows from its spans, nor that two figures of one span were not swapped.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
-from hybrid_mcp.languages import Language
+from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script.model import Complaint, Line, SourceSentence
 
 _DIGITS = {"〇": 0, "零": 0, "一": 1, "二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
@@ -36,9 +38,13 @@ _NUMERAL = re.compile(
     rf"|\b(?P<word>(?:{_EN_WORD})(?:[ -](?:{_EN_WORD}))*)\b",
     re.IGNORECASE,
 )
-_PERCENT = re.compile(r"\s*(?:%|パーセント|ポイント低|percent\b|per cent\b)")
+# 3% and 3 points are different claims; ポイント alone is a unit only where no word goes on (ポイントを述べる).
+_POINTS = re.compile(r"\s*(?:(?:%|パーセント)?ポイント(?![をはがのとに])|(?:percentage |percent )points?\b|points?\b)")
+_PERCENT = re.compile(r"\s*(?:%|パーセント|percent\b|per cent\b)")
 # A lone kanji digit is a number only before a counter; 一 and 十分 are mostly idioms.
 _COUNTER = re.compile(r"[人名件例個本回歳年倍台頭匹種度点群月日週秒時]|か月|ヶ月|カ月|か国|カ国|割")
+_RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_UNCERTAINTY = re.compile(r"(\d)\((\d+)\)(\s*%)?")
 _LATIN = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-'][A-Za-z0-9]+)*")
 
 
@@ -47,10 +53,11 @@ class Numeral:
     """A number, whatever it was written in."""
 
     value: Decimal
-    percent: bool
+    unit: Literal["", "%", "pt"] = ""
+    """Percent and percentage points are kept apart from plain numbers, and from each other."""
 
     def __str__(self) -> str:
-        return f"{self.value.normalize():f}{'%' if self.percent else ''}"
+        return f"{self.value.normalize():f}{self.unit}"
 
 
 def numerals(text: str, *, claims: bool = True) -> set[Numeral]:
@@ -58,7 +65,7 @@ def numerals(text: str, *, claims: bool = True) -> set[Numeral]:
 
     With `claims` false, doubtful ones (一方, ten) count too: a source may mean them as numbers.
     """
-    return {numeral for numeral, _ in _read(unicodedata.normalize("NFKC", text), claims=claims)}
+    return {numeral for numeral, _ in _read(text, claims=claims)}
 
 
 def terms(text: str, language: Language) -> set[str]:
@@ -132,18 +139,38 @@ def grounded_share(lines: Iterable[Line]) -> float:
     return round(sum(length for length, grounded in everything if grounded) / total, 4) if total else 0.0
 
 
+def figures(text: str, source: Mapping[int, SourceSentence], where: Bilingual) -> list[Complaint]:
+    """The numbers of a title, hook or description that stand nowhere in the source."""
+    known = {numeral for sentence in source.values() for numeral in numerals(sentence.text, claims=False)}
+    return [
+        Complaint(
+            line=None,
+            rule="numeral-not-in-source",
+            ja=f"{where.ja}の数「{numeral}」は出典にありません。消すか、出典どおりに直してください。",
+            en=f"The number {numeral} in the {where.en} stands nowhere in the source: remove it or correct it.",
+        )
+        for numeral in sorted(numerals(text) - known, key=str)
+    ]
+
+
 def _numeral_complaint(
     line: Line, numeral: Numeral, supported: set[Numeral], source: Mapping[int, SourceSentence]
 ) -> Complaint:
-    other = Numeral(numeral.value, not numeral.percent)
-    if other in supported:
-        return Complaint(
-            line=line.id,
-            rule="percent-differs",
-            ja=f"「{numeral}」は根拠では「{other}」です。単位を根拠に合わせてください。",
-            en=f"{numeral} stands as {other} in the evidence. Use the unit of the evidence.",
-        )
-    where = [n for n, sentence in source.items() if numeral in numerals(sentence.text, claims=False)]
+    for other in sorted(supported, key=str):
+        if other.value == numeral.value:
+            return Complaint(
+                line=line.id,
+                rule="unit-differs",
+                ja=f"「{numeral}」は根拠では「{other}」です。単位を根拠に合わせてください。",
+                en=f"{numeral} stands as {other} in the evidence. Use the unit of the evidence.",
+            )
+    # The same number of something else (2型, 2年) is no evidence: what follows it must agree.
+    follows = {after for found, after in _read(line.text, claims=True) if found == numeral}
+    where = [
+        number
+        for number, sentence in source.items()
+        if any(found == numeral and after in follows for found, after in _read(sentence.text, claims=False))
+    ]
     ja, en = _elsewhere(where)
     if not line.grounded:
         return Complaint(
@@ -183,10 +210,13 @@ def _plain(term: str) -> str:
 
 
 def _read(text: str, *, claims: bool) -> Iterator[tuple[Numeral, str]]:
+    """The numbers of `text`, each with the character that follows it."""
+    # 10⁹ is 10 and 9, not 109; 3.028(23)% is 3.028% with an uncertainty.
+    text = unicodedata.normalize("NFKC", _RAISED.sub(lambda match: f"^{match.group()}", text))
+    text = _UNCERTAINTY.sub(r"\1\3 (\2)", text)
     for match in _NUMERAL.finditer(text):
         surface = match.group()
-        after = text[match.end() :]
-        percent = _PERCENT.match(after) is not None
+        after = text[match.end() :].lstrip()
         if match["arabic"]:
             value = _arabic(surface, match["scale"])
         elif match["kanji"]:
@@ -198,11 +228,10 @@ def _read(text: str, *, claims: bool) -> Iterator[tuple[Numeral, str]]:
             if claims and (words == ["one"] or words[0] in _EN_SCALES):
                 continue
             value = _english(words)
-        if value is None:
-            continue
-        if not percent and after.startswith("割") and not after.startswith(("割合", "割り")):
-            value, percent = value * 10, True  # 割 is a tenth
-        yield Numeral(value, percent), surface
+        unit: Literal["", "%", "pt"] = "pt" if _POINTS.match(after) else "%" if _PERCENT.match(after) else ""
+        if after.startswith("割") and not after.startswith(("割合", "割り")):
+            value, unit = value * 10, "%"  # 割 is a tenth
+        yield Numeral(value, unit), after[:1]
 
 
 def _is_claim(surface: str, after: str) -> bool:
@@ -213,7 +242,7 @@ def _is_claim(surface: str, after: str) -> bool:
     return len(surface) > 1 or _COUNTER.match(after) is not None
 
 
-def _arabic(surface: str, scale: str | None) -> Decimal | None:
+def _arabic(surface: str, scale: str | None) -> Decimal:
     plain = surface.replace(",", "")
     if scale:
         return Decimal(re.match(r"[\d.]+", plain)[0]) * _EN_SCALES[scale.lower()]  # type: ignore[index]
@@ -226,7 +255,7 @@ def _arabic(surface: str, scale: str | None) -> Decimal | None:
     return total
 
 
-def _kanji(surface: str) -> Decimal | None:
+def _kanji(surface: str) -> Decimal:
     if all(char in _DIGITS for char in surface):
         return Decimal("".join(str(_DIGITS[char]) for char in surface))
     total = section = digit = 0
@@ -242,7 +271,7 @@ def _kanji(surface: str) -> Decimal | None:
     return Decimal(total + section + digit)
 
 
-def _english(words: list[str]) -> Decimal | None:
+def _english(words: list[str]) -> Decimal:
     total = current = 0
     for word in words:
         if word == "hundred":

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from hybrid_mcp.languages import Language
 
+_MARKS = re.compile(r"[\W_]")
+
 Style = Literal["popular", "educational", "academic", "news", "dialogue", "kids"]
-Speaker = Annotated[str, Field(min_length=1, max_length=40)]
 Origin = Literal["title", "authors", "publication_year", "abstract", "full_text", "content"]
 
 
@@ -38,6 +41,15 @@ CleanText = Annotated[str, AfterValidator(_clean)]
 """Text without control characters (line breaks and tabs stay) and without lone surrogates."""
 
 
+def _one_line(text: str) -> str:
+    """Headings and names stand on one line, whatever they were pasted from."""
+    return " ".join(text.split())
+
+
+OneLine = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_clean), AfterValidator(_one_line)]
+Speaker = Annotated[OneLine, Field(min_length=1, max_length=40)]
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,8 +57,8 @@ class _Model(BaseModel):
 class Paper(_Model):
     """What is known about the source."""
 
-    title: Annotated[CleanText, Field(min_length=1, max_length=500, description="Title of the paper.")]
-    authors: Annotated[list[Annotated[CleanText, Field(max_length=200)]], Field(max_length=100)] = Field(
+    title: Annotated[OneLine, Field(min_length=1, max_length=500, description="Title of the paper.")]
+    authors: Annotated[list[Annotated[OneLine, Field(min_length=1, max_length=200)]], Field(max_length=100)] = Field(
         default_factory=list, description="Names of the authors, in order."
     )
     abstract: Annotated[CleanText, Field(min_length=1, max_length=50_000, description="The abstract, verbatim.")]
@@ -77,11 +89,16 @@ class Line(_Model):
     text: str
     """What stands on screen."""
     spoken: str
-    """What the voice reads: numbers, units and symbols of `text` written out."""
+    """What is read for `text`: its numbers, units and symbols written out."""
     evidence: tuple[int, ...] = ()
     """Numbers of the source sentences the line rests on; none for framing."""
     spans: tuple[str, ...] = ()
     """Those sentences, verbatim. A span shows where a line comes from, not that it follows from it."""
+
+    @property
+    def reading(self) -> str | None:
+        """`spoken`, where it differs from `text` by more than marks."""
+        return self.spoken if _MARKS.sub("", self.spoken) != _MARKS.sub("", self.text) else None
 
     @property
     def grounded(self) -> bool:
@@ -94,6 +111,15 @@ class Section(_Model):
 
     title: str
     lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A piece of a line: what is shown, what is read, and whether the voice pauses after it."""
+
+    shown: str
+    spoken: str
+    pause_after: bool
 
 
 class Chapter(_Model):

@@ -8,16 +8,16 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from hybrid_mcp.errors import InvalidInput
-from hybrid_mcp.languages import Language
+from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script.assemble import Manuscript, Written, WrittenSection, assemble
 from hybrid_mcp.script.compose import outline
 from hybrid_mcp.script.frames import FRAMES
-from hybrid_mcp.script.model import CleanText, Script, Speaker, Style
+from hybrid_mcp.script.model import CleanText, OneLine, Script, Speaker, Style
 from hybrid_mcp.script.source import Source, excerpt
 
 _CHARACTERS_PER_MINUTE = 320
 _WORDS_PER_MINUTE = 150
-"""A calm narration: NHK announcers read about 300 characters a minute, English audio books about 150 words."""
+"""What `seconds_of` plans for usual text: mei reads the Japanese example at 320 characters a minute, pauses included."""
 
 
 class _Draft(BaseModel):
@@ -27,7 +27,7 @@ class _Draft(BaseModel):
 class DraftLine(_Draft):
     """One thing one speaker says."""
 
-    text: Annotated[CleanText, Field(min_length=1, max_length=1000, description="What is said; one or two sentences.")]
+    text: Annotated[OneLine, Field(min_length=1, max_length=1000, description="What is said; one or two sentences.")]
     evidence: Annotated[list[int], Field(max_length=20)] = Field(
         default_factory=list, description="Numbers of the source sentences it rests on; empty for framing."
     )
@@ -37,15 +37,15 @@ class DraftLine(_Draft):
 class DraftSection(_Draft):
     """Lines under one heading."""
 
-    title: Annotated[CleanText, Field(min_length=1, max_length=200)]
+    title: Annotated[OneLine, Field(min_length=1, max_length=200)]
     lines: Annotated[list[DraftLine], Field(min_length=1, max_length=500)]
 
 
 class ScriptDraft(_Draft):
     """A script as a model writes it."""
 
-    title: Annotated[CleanText, Field(min_length=1, max_length=300)]
-    hook: Annotated[CleanText, Field(min_length=1, max_length=500, description="One sentence that makes people stay.")]
+    title: Annotated[OneLine, Field(min_length=1, max_length=300)]
+    hook: Annotated[OneLine, Field(min_length=1, max_length=500, description="One sentence that makes people stay.")]
     sections: Annotated[list[DraftSection], Field(min_length=1, max_length=50)]
     description: Annotated[CleanText, Field(max_length=5000, description="For the video's description box.")] = ""
     tags: Annotated[list[Annotated[CleanText, Field(min_length=1, max_length=60)]], Field(max_length=30)] = Field(
@@ -89,6 +89,10 @@ def accept(
                 ),
             )
             for section in draft.sections
+        ),
+        to_lengthen=Bilingual(
+            ja="出典の文をもっと使うか、言葉の説明を足して、save_script をもう一度呼んでください。",
+            en="Use more of the source, or explain terms, and call save_script again.",
         ),
         description=draft.description,
         tags=tuple(draft.tags),

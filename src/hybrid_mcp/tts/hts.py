@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybrid_mcp.tts.interface import Phrase, Prosody, Samples
+from hybrid_mcp.tts.interface import Prosody, Samples
 
 if TYPE_CHECKING:
     from pyopenjtalk.htsengine import HTSEngine
@@ -32,28 +32,28 @@ class Run:
     phrase: int | None
 
 
-def runs_of(phrases: Sequence[Phrase], oj: Any) -> list[Run]:
+def runs_of(phrases: Sequence[str], pauses: Sequence[bool], oj: Any) -> list[Run]:
     """The labels of an utterance, as runs of one phrase or one silence each.
 
     Every phrase is analysed by itself, so that its labels can be counted; they are chained with the
-    feature of a 、 where the voice pauses, and labelled as one sentence, which keeps the intonation.
+    feature of a 、 where the voice pauses (`pauses`: after which phrases), and labelled as one
+    sentence, which keeps the intonation. `oj` is the pyopenjtalk module.
     """
     comma = next(feature for feature in oj.run_frontend("あ、い") if feature["string"] == "、")
     features: list[Any] = []
     counts: list[int] = []
-    pauses: list[bool] = []
-    for phrase in phrases:
-        own = oj.run_frontend(phrase.spoken)
+    paused = False
+    for phrase, pause in zip(phrases, pauses, strict=True):
+        own = oj.run_frontend(phrase)
         while own and own[0]["pos"] == "記号" and own[0]["mora_size"] == 0:
             own.pop(0)
         while own and own[-1]["pos"] == "記号" and own[-1]["mora_size"] == 0 and own[-1]["string"] not in "?？":
             own.pop()
-        labels = oj.make_label(own) if own else []
-        if features and counts[-1] and pauses[-1] and len(labels) > 2:
-            features.append(comma)
-        features += own
-        counts.append(max(0, len(labels) - 2))  # without the silence at both ends
-        pauses.append(phrase.pause_after)
+        count = max(0, len(oj.make_label(own)) - 2) if own else 0  # without the silence at both ends
+        if count:
+            features += [comma, *own] if features and paused else own
+            paused = pause
+        counts.append(count)
     labels = oj.make_label(features) if features else []
     sounds = [index for index, count in enumerate(counts) if count]
     gaps = sum(pauses[index] for index in sounds[:-1])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from hybrid_mcp.script.model import Phrase
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -45,15 +47,6 @@ class Prosody:
 
 
 @dataclass(frozen=True, slots=True)
-class Phrase:
-    """A piece of a line: what is shown, what is read, and whether the voice pauses after it."""
-
-    shown: str
-    spoken: str
-    pause_after: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Speech:
     """A spoken line."""
 
@@ -63,11 +56,33 @@ class Speech:
     """First sample and end of every phrase of the line, from the engine's own frames."""
 
 
+@dataclass(frozen=True, slots=True)
+class PhraseCue:
+    """A phrase and its place in a recording, in samples."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class LineCue:
+    """A line and its place in a recording, in samples, from its first sound to its last."""
+
+    id: str
+    speaker: str
+    voice: str
+    text: str
+    start: int
+    end: int
+    phrases: tuple[PhraseCue, ...]
+
+
 class SpeechEngine(Protocol):
     """An engine that speaks, one line at a time; several at once."""
 
     name: str
-    """Engine and version."""
+    """Engine, version, and version of the readings it applies: part of what a recording's id is made from."""
     sample_rate: int
     voices: tuple[Voice, ...]
     parallel: int

@@ -11,7 +11,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from hybrid_mcp.errors import EngineError
-from hybrid_mcp.tts.interface import Phrase, Prosody, Speech, Voice
+from hybrid_mcp.lexicon.english import kana
+from hybrid_mcp.script.model import Phrase
+from hybrid_mcp.tts.interface import Prosody, Speech, Voice
 
 if TYPE_CHECKING:
     from pyopenjtalk.htsengine import HTSEngine
@@ -59,7 +61,9 @@ class OpenJTalk:
 
         try:
             with self._front_end:
-                runs = hts.runs_of(phrases, pyopenjtalk)
+                runs = hts.runs_of(
+                    [kana(phrase.spoken) for phrase in phrases], [p.pause_after for p in phrases], pyopenjtalk
+                )
             try:
                 engine = self._idle.get_nowait()
             except queue.Empty:

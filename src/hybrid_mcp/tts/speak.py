@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from hybrid_mcp.episode.timeline import LineCue, PhraseCue
 from hybrid_mcp.errors import InvalidInput, NotFound, UnsupportedLanguage
 from hybrid_mcp.languages import Bilingual, Language
-from hybrid_mcp.tts.interface import Prosody, Samples, Speech, SpeechEngine, Voice
-from hybrid_mcp.tts.phrasing import Utterance, utterances
+from hybrid_mcp.script.phrasing import Utterance, utterances
+from hybrid_mcp.threads import in_thread
+from hybrid_mcp.tts.interface import LineCue, PhraseCue, Prosody, Samples, Speech, SpeechEngine, Voice
 
 OnSpoken = Callable[[int, int], Awaitable[None]]
 """Called with utterances spoken so far, and in all."""
@@ -88,7 +88,7 @@ async def speak(
         InvalidInput: nothing in the lines has a sound.
         EngineError: the engine failed.
     """
-    planned = [utterances(line.text, language) for line in lines]
+    planned = await in_thread(lambda: [utterances(line.text, language) for line in lines])
     total = sum(len(parts) for parts in planned)
     if total == 0:
         raise InvalidInput(

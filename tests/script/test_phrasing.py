@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid_mcp.tts.phrasing import LONGEST, utterances
+from hybrid_mcp.script.phrasing import LONGEST, utterances
 
 
 def shown(text: str) -> list[list[str]]:

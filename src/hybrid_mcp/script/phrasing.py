@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hybrid_mcp.episode import subtitles
 from hybrid_mcp.languages import Language
-from hybrid_mcp.lexicon.english import kana
+from hybrid_mcp.script import breaks
+from hybrid_mcp.script.model import Phrase
 from hybrid_mcp.script.sentences import sentences
 from hybrid_mcp.script.speakable import speakable
-from hybrid_mcp.tts.interface import Phrase
 
 Utterance = tuple[Phrase, ...]
 """What is spoken in one go, at most a sentence."""
@@ -21,7 +20,7 @@ LONGEST = 160
 # A pause mark ends a phrase, unless it stands inside a number (3.5, 1,234); brackets stand alone, but what
 # hiragana follows stays with it: a phrase that starts with the particle は would be read ハ.
 _PAUSE = re.compile(
-    r".*?(?:[、。，．！？!?；;：…]+[」』）)\]】”’\"]*|[,.](?!\d)[」』）)\"]*|[）)](?=[^ぁ-ん])|.(?=[（(])|$)", re.DOTALL
+    r".*?(?:[、。！？!?；;…]+[」』）)\]】”’\"]*|[,.，．：](?!\d)[」』）)\"]*|[）)](?=[^ぁ-ん])|.(?=[（(])|$)", re.DOTALL
 )
 _SOUND = re.compile(r"\w")
 _EDGES = "、。，．・,. \t\n"
@@ -37,14 +36,24 @@ def utterances(text: str, language: Language) -> list[Utterance]:
     ]
 
 
+def reading(text: str, language: Language) -> str:
+    """What is read for `text`, as one string with its pauses; Latin words stay, kana for them are the voice's business."""
+    pause, stop = ("、", "。") if language == "ja" else (", ", ". ")
+    read = ""
+    for part in utterances(text, language):
+        for phrase in part:
+            mark = phrase.shown.rstrip('」』）)]】”’" ')[-1:]
+            read += phrase.spoken + (mark if mark in "？?！!" else pause * phrase.pause_after)
+        read = read.removesuffix(pause) + (stop if read.endswith(pause) else "")
+    return read.strip()
+
+
 def _phrases(sentence: str, language: Language) -> Iterator[Phrase]:
     """The phrases of a sentence; what has no sound of its own is shown with its neighbour."""
     waiting: Phrase | None = None
     silent = ""
     for shown, pause_after in _pieces(sentence, language):
         spoken = speakable(shown, language).strip(_EDGES)
-        if language == "ja":
-            spoken = kana(spoken)
         if not _SOUND.search(spoken):
             if waiting is None:
                 silent += shown
@@ -72,8 +81,8 @@ def _pieces(sentence: str, language: Language) -> Iterator[tuple[str, bool]]:
 
 def _lines(piece: str, language: Language) -> list[str]:
     lines = [""]
-    for phrase in subtitles.phrases(piece, language):
-        if lines[-1] and subtitles.width(lines[-1] + phrase) > subtitles.LINE_WIDTH:
+    for phrase in breaks.phrases(piece, language):
+        if lines[-1] and breaks.width(lines[-1] + phrase) > breaks.LINE_WIDTH:
             lines.append("")
         lines[-1] += phrase
     return lines
