@@ -9,72 +9,34 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script.assemble import PAUSE_AFTER_LINE, Manuscript, Written, WrittenSection, assemble, seconds_of
 from hybrid_mcp.script.frames import FRAMES, Frame
 from hybrid_mcp.script.keywords import content_words, keywords
 from hybrid_mcp.script.model import Script, SourceSentence, Style
-from hybrid_mcp.script.polite import polite
-from hybrid_mcp.script.roles import Role, centrality, roles
+from hybrid_mcp.script.roles import Role, centrality, roles, unlabelled
 from hybrid_mcp.script.source import Source
 from hybrid_mcp.script.speakable import speakable
+from hybrid_mcp.script.telling import asks, points_back, sums_up, told
 
-ENGINE = "extractive/1"
+ENGINE = "extractive/2"
 """Raised when the composer writes differently, so that scripts of an older one are not taken for its."""
 LONGEST_MINUTES = 15.0
 """Length of a script from a long text when no length is asked for."""
 
-# Sentences that point back in their first words need the one before them.
-_POINTS_BACK = {
-    "ja": re.compile(
-        r".{,12}?(?:これ(?!まで|から)|それ|この(?!研究|論文)|その(?!結果|ため)|こう(?:し|い)|両者|前者|後者)|同(?:手法|様)"
-    ),
-    "en": re.compile(
-        r"(?:This(?! (?:paper|study|work))|These|That|Those|It|Its|They|Their|Such|Both|The (?:former|latter))\b"
-    ),
-}
 _REACHES_BACK = 2
 """Sentences a pointing sentence brings along at most; a text that always says "this" would bring itself whole."""
-# Connectives that make no sense when the sentence before is another one.
-_CONNECTIVE = {
-    "ja": re.compile(
-        r"^(?:しかし(?:ながら)?|また|さらに|加えて|一方(?:で)?|そこで|そのため|したがって|よって|ただし|なお|特に|とりわけ|"
-        r"その結果|結果として|すなわち|つまり|例えば|まず|次に|最後に|ところが|だが|そして)[、，,]\s*"
-    ),
-    "en": re.compile(
-        r"^(?:However|Moreover|Furthermore|In addition|Additionally|Also|Therefore|Thus|Hence|Consequently|As a result|"
-        r"In contrast|By contrast|On the other hand|In particular|Specifically|For example|First|Second|Finally|Then|"
-        r"Nevertheless|Yet|But|And),?\s+"
-    ),
-}
-_CITATION = re.compile(
-    r"\s*(?:\[\d+(?:\s*[-–,、]\s*\d+)*\]|[（(][^（）()]*(?:\b(?:et al|\d{4}[a-z]?)\b\.?,?\s*)[）)]"
-    r"|[（(](?:図|表|Fig(?:ure)?s?\.?|Table|see)\s*[^（）()]*[）)])",
-    re.IGNORECASE,
-)
-_ASIDE = re.compile(r"\s*[（(]([^（）()]*)[）)]")
-_ABBREVIATION = re.compile(r"[A-Z][A-Za-z0-9-]{1,11}")
-# Read by a third person, a paper's "we" are its authors.
-_SELF: dict[Language, tuple[tuple[re.Pattern[str], str], ...]] = {
-    "ja": (
-        (re.compile(r"本研究"), "この研究"),
-        (re.compile(r"本(?:論文|稿|報告)"), "この論文"),
-        (re.compile(r"(?:我々|われわれ|私たち|筆者ら|著者ら)"), "研究チーム"),
-    ),
-    "en": (
-        (re.compile(r"^We\b"), "The authors"),
-        (re.compile(r"\b(?:Here|In this (?:paper|work|study|article)),? we\b"), "In this paper, the authors"),
-        (re.compile(r"\bwe\b"), "they"),
-        (re.compile(r"^Our\b"), "The authors'"),
-        (re.compile(r"\bour\b"), "their"),
-    ),
-}
 _ROLE_WEIGHT: dict[Role, float] = {"background": 0.5, "aim": 0.9, "method": 0.55, "result": 1.0, "conclusion": 0.9}
-
+# What listeners want to hear, and authors mark as such.
+_NOTABLE = re.compile(r"意外|初めて|ただし|一方で|surprising|first time", re.IGNORECASE)
+_LATIN_NAME = re.compile(r"[^ぁ-ヿ一-鿿々]*")
+_NAME_TITLE = re.compile(r"(?:[JS]r|I{2,3}|IV|Ph\.?\s?D|M\.?D|MSc|BSc|FRS)\.?", re.IGNORECASE)
 
 _MORE_TEXT = Bilingual(
-    ja="水増しはしません。full_text に本文を渡すと長くできます。", en="Nothing is padded. Pass the body as full_text for more."
+    ja="水増しはしません。full_text に本文を渡すと長くできます。",
+    en="Nothing is padded. Pass the body as full_text for more.",
 )
 _OTHER_WRITER = Bilingual(
     ja="水増しはしません。プロンプト write_script でモデルに書かせると長くできます。",
@@ -105,16 +67,16 @@ class Outline:
 def outline(source: Source, style: Style, language: Language, target_minutes: float | None = None) -> Outline:
     """Choose which sentences to tell, and in which section and order."""
     frame = FRAMES[language][style]
-    body = source.body
-    told_as = roles([sentence.text for sentence in body], language)
+    body, told_as = _story(source, language)
     chosen = _choose(source, body, told_as, frame, style, language, target_minutes)
     place = {role: index for index, part in enumerate(frame.parts) for role in part.roles}
     section_of: dict[int, int] = {}
     for index in chosen:
         section_of[index] = place[told_as[index]]
-        if index - 1 in section_of and _POINTS_BACK[language].match(body[index].text):
-            # Never tell "this …" before what it points at.
-            section_of[index] = max(section_of[index], section_of[index - 1])
+        if index - 1 in section_of and points_back(body[index].text, language):
+            # "This …" stays with what it points at; what sums up may open a section, but never an earlier one.
+            before = section_of[index - 1]
+            section_of[index] = max(section_of[index], before) if sums_up(body[index].text, language) else before
     lengths = {index: seconds_of(body[index].text, language) for index in chosen}
     whole = sum(lengths.values()) or 1.0
     planned = [
@@ -141,7 +103,7 @@ def compose(source: Source, style: Style, language: Language, target_minutes: fl
     for part in plan.sections:
         lines = [Written(frame.guide, part.lead)]
         for number in part.sentences:
-            text = _told(by_number[number].text, style, language, follows=number == before + 1, source=source)
+            text = told(by_number[number].text, style, language, follows=number == before + 1, source=source)
             lines.append(Written(frame.reader, text, (number,)))
             before = number
         sections.append(WrittenSection(part.title, tuple(lines)))
@@ -161,6 +123,20 @@ def compose(source: Source, style: Style, language: Language, target_minutes: fl
     return assemble(manuscript, source)
 
 
+def _story(source: Source, language: Language) -> tuple[list[SourceSentence], list[Role]]:
+    """The sentences that can be told, and what each tells: all but headings, which only say that."""
+    body: list[SourceSentence] = []
+    told_as: list[Role] = []
+    for _, group in groupby(source.body, key=lambda sentence: sentence.origin):
+        # An abstract runs from background to conclusion, and a full text does so again.
+        part = list(group)
+        for sentence, role in zip(part, roles([sentence.text for sentence in part], language), strict=True):
+            if unlabelled(sentence.text):
+                body.append(sentence)
+                told_as.append(role)
+    return body, told_as
+
+
 def _choose(
     source: Source,
     body: Sequence[SourceSentence],
@@ -173,11 +149,15 @@ def _choose(
     """Places in `body` of the sentences to tell, in source order: the best that fit the time."""
     bags = [set(content_words(sentence.text, language)) for sentence in body]
     scores = [
-        _ROLE_WEIGHT[role] + central + (0.6 if sentence.origin != "full_text" else 0.0)
+        _ROLE_WEIGHT[role]
+        + central
+        + (0.6 if sentence.origin != "full_text" else 0.0)
+        + (0.2 if _NOTABLE.search(sentence.text) else 0.0)
+        - (0.8 if asks(sentence.text) else 0.0)
         for sentence, role, central in zip(body, told_as, centrality(bags), strict=True)
     ]
     cost = [
-        seconds_of(speakable(_told(sentence.text, style, language, follows=True, source=source), language), language)
+        seconds_of(speakable(told(sentence.text, style, language, follows=True, source=source), language), language)
         + PAUSE_AFTER_LINE
         for sentence in body
     ]
@@ -190,11 +170,12 @@ def _choose(
     chosen: set[int] = set()
     for index in sorted(range(len(body)), key=lambda place: (-scores[place], place)):
         first = index
-        while first > max(0, index - _REACHES_BACK) and _POINTS_BACK[language].match(body[first].text):
+        while first > max(0, index - _REACHES_BACK) and points_back(body[first].text, language):
             first -= 1
-        needed = set(range(first, index + 1))
+        answer = index + 1 if asks(body[index].text) and index + 1 < len(body) else index
+        needed = set(range(first, answer + 1))
         price = sum(cost[place] for place in needed - chosen)
-        if price <= budget or not chosen:
+        if price <= budget + 1e-6 or not chosen:  # sums of floats differ in their last bits
             chosen |= needed
             budget -= price
     return sorted(chosen)
@@ -214,9 +195,7 @@ def _opening(source: Source, frame: Frame, words: Sequence[str], language: Langu
         lines.append(Written(frame.reader, frame.content.format(title=source.title), source.numbers("title")))
     else:
         year = source.paper.publication_year
-        when = "" if year is None else (f"{year}年に発表された" if language == "ja" else f", published in {year}")
-        if language == "ja" and "{when}発表" in frame.paper:
-            when = "" if year is None else f"{year}年に"
+        when = "" if year is None else frame.published.format(year=year)
         text = frame.paper.format(when=when, title=source.title)
         lines.append(
             Written(
@@ -236,35 +215,28 @@ def _opening(source: Source, frame: Frame, words: Sequence[str], language: Langu
 
 def _names(authors: Sequence[str], language: Language, frame: Frame) -> str:
     """Up to three authors by name; more as the first one and colleagues."""
+    names = [_given_first(author) for author in authors]
     if language == "en":
-        if len(authors) > 3:
-            return f"{authors[0]} and colleagues"
-        return " and ".join([", ".join(authors[:-1]), authors[-1]] if len(authors) > 1 else authors)
-    formal = frame is FRAMES["ja"]["academic"]
-    names = list(authors) if formal else [f"{author}さん" for author in authors]
+        if len(names) > 3:
+            return f"{names[0]} and colleagues"
+        return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
     if len(names) > 3:
-        return f"{authors[0]}{'ら' if formal else 'さんら'}"
-    return "、".join(names) if formal else "、".join(names[:-1]) + ("と" if len(names) > 1 else "") + names[-1]
+        return _addressed(names[0], frame) + "ら"
+    polite = [_addressed(name, frame) for name in names]
+    if not frame.honorific or len(polite) < 2:
+        return "、".join(polite)
+    return "、".join(polite[:-1]) + "と" + polite[-1]
 
 
-def _told(text: str, style: Style, language: Language, *, follows: bool, source: Source) -> str:
-    """A source sentence as it is told: shorter, in the narrator's voice, without dangling connectives."""
-    told = _CITATION.sub("", text)
-    if style == "academic":
-        return told.strip()
-    told = _ASIDE.sub(lambda aside: _kept(aside, source), told)
-    if not follows:
-        told = _CONNECTIVE[language].sub("", told)
-        if language == "en":
-            told = told[:1].upper() + told[1:]
-    for pattern, replacement in _SELF[language]:
-        told = pattern.sub(replacement, told)
-    told = told.strip()
-    return polite(told) if language == "ja" else told
+def _addressed(name: str, frame: Frame) -> str:
+    """A name as a Japanese speaker says it: さん sounds odd behind Latin letters."""
+    return name if _LATIN_NAME.fullmatch(name) else name + frame.honorific
 
 
-def _kept(aside: re.Match[str], source: Source) -> str:
-    """An aside is dropped, unless it introduces an abbreviation that the source goes on to use."""
-    inside = aside.group(1)
-    used = sum(inside in sentence.text for sentence in source.body) > 1
-    return aside.group() if used and _ABBREVIATION.fullmatch(inside) else ""
+def _given_first(author: str) -> str:
+    """`Last, F.` as it is spoken; what follows a comma may also be a title (Jr., PhD), which stays."""
+    family, comma, given = author.partition(",")
+    if not comma or "," in given or _NAME_TITLE.fullmatch(given.strip()):
+        return author
+    latin = _LATIN_NAME.fullmatch(author) is not None
+    return f"{given.strip()} {family.strip()}" if latin else f"{family.strip()}{given.strip()}"

@@ -32,10 +32,14 @@ class Frame:
     hook: str
     """With two key words of the source."""
     paper: str
-    """Introduces a paper with a year; `{when}` is empty when there is none."""
+    """Introduces a paper; `{when}` is `published`, or empty when no year is known."""
+    published: str
+    """Says the `{year}`, inside `paper`."""
     content: str
     """Introduces a text that is not a paper."""
     authors: str
+    honorific: str
+    """Behind a Japanese name."""
     parts: tuple[Part, ...]
     farewell: str
     share: float
@@ -55,8 +59,10 @@ _JA: dict[Style, Frame] = {
         greeting="こんにちは。論文を声でお届けする時間です。",
         hook="キーワードは、「{a}」と「{b}」。どんな関係があるのか、いっしょに見ていきましょう。",
         paper="今回ご紹介するのは、{when}「{title}」という論文です。",
+        published="{year}年に発表された",
         content="今回のテーマは、「{title}」です。",
         authors="{authors}による研究です。",
+        honorific="さん",
         parts=(
             Part("なぜ調べたのか", _BEFORE, "まずは、この研究が生まれた背景です。"),
             Part("どう調べたのか", ("method",), "では、どのように調べたのでしょうか。"),
@@ -74,8 +80,10 @@ _JA: dict[Style, Frame] = {
         greeting="この回では、ひとつの論文を順を追って読んでいきます。",
         hook="押さえておきたい言葉は、「{a}」と「{b}」です。",
         paper="題材は、{when}論文「{title}」です。",
+        published="{year}年に発表された",
         content="題材は、「{title}」です。",
         authors="著者は、{authors}です。",
+        honorific="さん",
         parts=(
             Part("背景", ("background",), "はじめに、背景を確認しましょう。"),
             Part("目的", ("aim",), "次に、この研究の目的です。"),
@@ -83,7 +91,7 @@ _JA: dict[Style, Frame] = {
             Part("結果", ("result",), "それでは、結果です。数字に注意して聞いてみましょう。"),
             Part("まとめと意義", ("conclusion",), "最後に、結果から何が言えるのかをまとめます。"),
         ),
-        farewell="背景、目的、方法、結果、意義の順に読んできました。出典は概要欄にあります。原文にもあたってみてください。",
+        farewell="ここまで、順を追って読んできました。出典は概要欄にあります。原文にもあたってみてください。",
         share=1.0,
         guide="講師",
         reader="講師",
@@ -94,8 +102,10 @@ _JA: dict[Style, Frame] = {
         greeting="論文の要旨を紹介する。",
         hook="主題は「{a}」および「{b}」である。",
         paper="対象とする論文は、{when}「{title}」である。",
+        published="{year}年に発表された",
         content="対象とする文章は、「{title}」である。",
         authors="著者は{authors}である。",
+        honorific="",
         parts=(
             Part("背景と目的", _BEFORE, "背景と目的は以下のとおりである。"),
             Part("方法", ("method",), "方法を述べる。"),
@@ -113,8 +123,10 @@ _JA: dict[Style, Frame] = {
         greeting="研究ニュースをお伝えします。",
         hook="「{a}」と「{b}」に関する研究です。",
         paper="論文「{title}」が、{when}発表されています。",
+        published="{year}年に",
         content="話題は、「{title}」です。",
         authors="研究を行ったのは、{authors}です。",
+        honorific="さん",
         parts=(
             Part("結果", ("result", "conclusion"), "主な結果です。"),
             Part("背景", _BEFORE, "研究の背景です。"),
@@ -131,8 +143,10 @@ _JA: dict[Style, Frame] = {
         greeting="こんにちは。きょうも論文を一本、教えてください。",
         hook="キーワードは「{a}」と「{b}」です。順番に見ていきましょう。",
         paper="はい。きょうは、{when}「{title}」という論文です。",
+        published="{year}年に発表された",
         content="はい。きょうは、「{title}」についてお話しします。",
         authors="{authors}の研究です。",
+        honorific="さん",
         parts=(
             Part("どうしてこの研究を", _BEFORE, "そもそも、どうしてこの研究が行われたのですか。"),
             Part("どうやって調べたの", ("method",), "なるほど。では、どうやって調べたのでしょう。"),
@@ -150,8 +164,10 @@ _JA: dict[Style, Frame] = {
         greeting="みんな、こんにちは。きょうは、けんきゅうのお話だよ。",
         hook="おぼえてほしいことばは、「{a}」と「{b}」。さあ、いっしょに聞いてみよう。",
         paper="お話のもとになったのは、{when}「{title}」という論文です。",
+        published="{year}年に発表された",
         content="きょうのお話は、「{title}」です。",
         authors="しらべたのは、{authors}です。",
+        honorific="さん",
         parts=(
             Part("どうしてしらべたの？", _BEFORE, "どうして、しらべようと思ったのかな。"),
             Part("どうやってしらべたの？", ("method",), "どうやって、しらべたのかな。"),
@@ -172,8 +188,10 @@ _EN: dict[Style, Frame] = {
         greeting="Hello, and welcome. Here is a piece of research, read for you.",
         hook="Keep these words in mind: {a}, and {b}.",
         paper='Today\'s paper is called "{title}"{when}.',
+        published=", published in {year}",
         content='Today\'s topic is "{title}".',
         authors="It is the work of {authors}.",
+        honorific="",
         parts=(
             Part("Why it was done", _BEFORE, "So why was this study done?"),
             Part("How it was done", ("method",), "How did they go about it?"),
@@ -191,8 +209,10 @@ _EN: dict[Style, Frame] = {
         greeting="In this lesson we read one paper, step by step.",
         hook="The terms to remember are {a} and {b}.",
         paper='Our material is the paper "{title}"{when}.',
+        published=", published in {year}",
         content='Our material is "{title}".',
         authors="It was written by {authors}.",
+        honorific="",
         parts=(
             Part("Background", ("background",), "Let us start with the background."),
             Part("Aim", ("aim",), "Next, the aim of the study."),
@@ -200,7 +220,7 @@ _EN: dict[Style, Frame] = {
             Part("Results", ("result",), "Here are the results. Listen for the numbers."),
             Part("What follows", ("conclusion",), "Finally, what can be said from these results?"),
         ),
-        farewell="That was background, aim, method, results and meaning. The source is in the description; do read it.",
+        farewell="That was our reading, step by step. The source is in the description; do read it.",
         share=1.0,
         guide="Teacher",
         reader="Teacher",
@@ -211,8 +231,10 @@ _EN: dict[Style, Frame] = {
         greeting="This is a summary of a paper.",
         hook="Its subjects are {a} and {b}.",
         paper='The paper is "{title}"{when}.',
+        published=", published in {year}",
         content='The text is "{title}".',
         authors="The authors are {authors}.",
+        honorific="",
         parts=(
             Part("Background and aim", _BEFORE, "Background and aim."),
             Part("Method", ("method",), "Method."),
@@ -230,8 +252,10 @@ _EN: dict[Style, Frame] = {
         greeting="This is research news.",
         hook="The subjects are {a} and {b}.",
         paper='A paper titled "{title}" is out{when}.',
+        published=", published in {year}",
         content='The story is "{title}".',
         authors="The research was done by {authors}.",
+        honorific="",
         parts=(
             Part("Findings", ("result", "conclusion"), "These are the main findings."),
             Part("Background", _BEFORE, "Here is the background."),
@@ -248,8 +272,10 @@ _EN: dict[Style, Frame] = {
         greeting="Hello! Which paper have you brought today?",
         hook="The key words are {a} and {b}. Let us take them in turn.",
         paper='Today it is "{title}"{when}.',
+        published=", published in {year}",
         content='Today we talk about "{title}".',
         authors="It is by {authors}.",
+        honorific="",
         parts=(
             Part("Why?", _BEFORE, "Why was this research done in the first place?"),
             Part("How?", ("method",), "I see. How did they study it?"),
@@ -267,8 +293,10 @@ _EN: dict[Style, Frame] = {
         greeting="Hello, everyone! Today there is a story from science.",
         hook="The words to remember are {a} and {b}. Are you ready?",
         paper='The story comes from a paper called "{title}"{when}.',
+        published=", published in {year}",
         content='Our story is called "{title}".',
         authors="The people who did it are {authors}.",
+        honorific="",
         parts=(
             Part("Why did they do it?", _BEFORE, "Why did they want to find out?"),
             Part("How did they do it?", ("method",), "How did they do it?"),

@@ -23,7 +23,7 @@ _BROKEN_JA = re.compile(r"(?<=[^\x00-\x7f])[ \t\r\u3000]*\n[ \t\u3000]*|[ \t\r\u
 _NOT_AN_END = re.compile(
     r"(?:\b(?:approx|resp|ca|cf|viz|et al|Figs?|Eqs?|Refs?|Tab|Sec|spp?|vs|i\.e|e\.g)\.)\s*$", re.IGNORECASE
 )
-_PAIRS = dict(["「」", "『』", "（）", "()", "［］", "[]", "【】", "〈〉", "《》", "“”"])
+_PAIRS = {pair[0]: pair[1] for pair in ("「」", "『』", "（）", "()", "［］", "[]", "【】", "〈〉", "《》", "“”")}
 _FURTHEST = 300
 """Characters within which a bracket must close; one that never does would swallow the rest of the text."""
 _STOP = re.compile(
