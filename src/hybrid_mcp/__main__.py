@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from hybrid_mcp import __version__
 from hybrid_mcp.config import Settings
@@ -23,7 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValidationError as error:
         for detail in error.errors():
             name = "__".join(str(part) for part in detail["loc"]).upper()
-            sys.stderr.write(f"HYBRID_MCP_{name}: {detail['msg']} / 設定 HYBRID_MCP_{name} の値が正しくありません\n")
+            sys.stderr.write(f"HYBRID_MCP_{name}: {detail['msg']} / 設定 HYBRID_MCP_{name} が正しくありません\n")
+        return 2
+    except (SettingsError, UnicodeDecodeError) as error:
+        sys.stderr.write(f"{error} / 設定 (環境変数か .env.hybrid) が読めません\n")
         return 2
     try:
         match asked.command:
@@ -95,9 +99,9 @@ def _models(settings: Settings, action: str) -> int:
         for problem in models.verify(weights, settings.models_dir)
     ]
     for problem in wrong:
-        console.print(f"✗ {problem}")
+        console.print(f"✗ {problem}", markup=False, soft_wrap=True)
     if not wrong:
-        console.print(f"✓ {settings.models_dir}")
+        console.print(f"✓ {settings.models_dir}", markup=False, soft_wrap=True)
     return 1 if wrong else 0
 
 

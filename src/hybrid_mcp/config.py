@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hybrid_mcp.languages import Language
@@ -25,7 +25,11 @@ def _media_folders() -> tuple[Path, ...]:
     return tuple(home / name for name in ("Music", "Movies", "Videos", "Downloads"))
 
 
-class SpeechToText(BaseModel):
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SpeechToText(_Group):
     """Hearing: faster-whisper."""
 
     model: str = Field("base", description="faster-whisper model: a name fetched on demand, or a folder.")
@@ -36,7 +40,7 @@ class SpeechToText(BaseModel):
     deadline_factor: float = Field(3, gt=0, description="Further seconds per second of audio.")
 
 
-class TextToSpeech(BaseModel):
+class TextToSpeech(_Group):
     """Speaking: Open JTalk."""
 
     voice: str = Field("mei", description="Voice used when a request names none.")
@@ -44,7 +48,7 @@ class TextToSpeech(BaseModel):
     max_characters: int = Field(20_000, gt=0, description="Longest text or script that is spoken, in characters.")
 
 
-class LanguageModels(BaseModel):
+class LanguageModels(_Group):
     """Local text: llama.cpp."""
 
     context_tokens: int = Field(4096, ge=512, description="Context of the embedded model, in tokens.")
@@ -65,7 +69,9 @@ class Settings(BaseSettings):
     )
 
     language: Language = Field("ja", description="Language of titles, reports and errors: ja or en.")
-    log_level: str = Field("WARNING", description="Level of the log on stderr.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "WARNING", description="Level of the log on stderr."
+    )
     data_dir: Path = Field(
         default_factory=lambda: platformdirs.user_data_path(_APP, appauthor=False),
         description="Where scripts, recordings and transcripts are kept.",

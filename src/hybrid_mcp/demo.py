@@ -29,7 +29,6 @@ class _Step:
     name: str
     engine: str
     seconds: float
-    result: str
 
 
 async def demo(settings: Settings, examples: Path) -> int:
@@ -49,7 +48,7 @@ async def demo(settings: Settings, examples: Path) -> int:
     async with Client(server) as client:
         tools = await client.list_tools()
         names = ", ".join(tool.name for tool in tools.tools)
-        steps.append(_Step("list_tools", "MCP (stdio)", time.perf_counter() - began, names))
+        steps.append(_Step("list_tools", "MCP (stdio)", time.perf_counter() - began))
         with _bars(console) as bars:
             run = _Runner(client, bars, steps)
             script = await run("generate_script", {"paper": japanese, "style": "popular"})
@@ -63,6 +62,7 @@ async def demo(settings: Settings, examples: Path) -> int:
         en=f"{script['lines']} lines, {script['grounded_share']:.0%} grounded",
     )
     results = {
+        "list_tools": names,
         "generate_script": said.in_(settings.language),
         "synthesize_voice": f"{speech['duration_seconds']:.1f} s, {speech['subtitle_cues']} cues",
         "transcribe": Bilingual(
@@ -105,7 +105,7 @@ class _Runner:
         seconds = time.perf_counter() - began
         self._bars.update(bar, completed=1, total=1)
         data = _data(name, answer)
-        self._steps.append(_Step(name, data["engine"], seconds, ""))
+        self._steps.append(_Step(name, data["engine"], seconds))
         return data
 
 
@@ -137,5 +137,5 @@ def _print(console: Console, settings: Settings, steps: list[_Step], results: Ma
     heads = Bilingual(ja="手順|エンジン|時間|結果", en="Step|Engine|Time|Result").in_(settings.language).split("|")
     table = Table(*heads, title=f"hybrid-mcp demo: {total:.1f} s")
     for step in steps:
-        table.add_row(step.name, step.engine, f"{step.seconds:.2f} s", results.get(step.name, step.result))
+        table.add_row(step.name, step.engine, f"{step.seconds:.2f} s", results[step.name])
     console.print(table)

@@ -48,7 +48,7 @@ class NotFound(InvalidInput):
         """`asked` is none of `known`: name the nearest ones."""
         names = sorted(set(known))
         shown = asked if len(asked) <= 80 else asked[:77] + "…"
-        near = difflib.get_close_matches(asked, names, n=3, cutoff=0.5) or names[:8]
+        near = difflib.get_close_matches(asked, names, n=3, cutoff=0.5) or names[:5]
         ja = f"{what.ja}「{shown}」はありません。"
         en = f"There is no {what.en} {shown!r}."
         if near:

@@ -10,7 +10,7 @@ import structlog
 
 def configure(level: str) -> None:
     """Send our events, and the libraries', to stderr from `level` on."""
-    number = logging.getLevelNamesMapping().get(level.upper(), logging.WARNING)
+    number = logging.getLevelNamesMapping()[level]
     logging.basicConfig(level=number, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(number),

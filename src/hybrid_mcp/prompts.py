@@ -13,9 +13,10 @@ from pydantic import Field, ValidationError
 from hybrid_mcp.app import App
 from hybrid_mcp.errors import HybridError, InvalidInput, NotFound
 from hybrid_mcp.languages import Bilingual, Language
+from hybrid_mcp.script.keep import keep_source, kept_source
 from hybrid_mcp.script.model import Paper, Style
 from hybrid_mcp.script.write import source_language, writing_prompt
-from hybrid_mcp.tools.arguments import keep_source, kept_source, source_of
+from hybrid_mcp.tools.arguments import source_of
 from hybrid_mcp.tools.context import explained
 
 _MINUTES = 5.0

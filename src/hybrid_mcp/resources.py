@@ -9,9 +9,10 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from hybrid_mcp.app import App
-from hybrid_mcp.artifacts import Artifact, Kind
+from hybrid_mcp.artifacts import Kind, storage_errors
 from hybrid_mcp.errors import HybridError, NotFound
 from hybrid_mcp.languages import Bilingual
+from hybrid_mcp.threads import in_thread
 
 _LARGEST = 24 * 2**20
 """Bytes of audio that are sent inline; base64 of more would not fit a message. The file is always there."""
@@ -21,29 +22,31 @@ def add_resources(server: MCPServer[App], app: App) -> None:
     """Offer the resources of the App."""
     language = app.settings.language
 
-    def stored(artifact: str, kind: Kind) -> Artifact:
+    async def read(artifact: str, kind: Kind, name: str) -> bytes:
+        """A file of an artifact; what is wrong with it, in words."""
         try:
-            return app.artifacts.get(artifact, kind)
+            with storage_errors():
+                path = app.artifacts.get(artifact, kind).path(name)
+                if path.stat().st_size > _LARGEST:
+                    message = Bilingual(
+                        ja=f"大きすぎて送れません。ファイルを開いてください: {path}",
+                        en=f"Too large to send. Open the file: {path}",
+                    )
+                    raise ResourceError(message.in_(language))
+                return await in_thread(path.read_bytes)
         except NotFound as error:
             raise ResourceNotFoundError(error.text(language)) from error
         except HybridError as error:
             raise ResourceError(error.text(language)) from error
 
     async def script(id: str) -> str:  # noqa: A002  (named in the URI)
-        return stored(id, "script").read_text("script.json")
+        return (await read(id, "script", "script.json")).decode()
 
     async def transcript(id: str) -> str:  # noqa: A002
-        return stored(id, "transcript").read_text("transcript.json")
+        return (await read(id, "transcript", "transcript.json")).decode()
 
     async def audio(id: str) -> bytes:  # noqa: A002
-        path = stored(id, "audio").path("narration.wav")
-        if path.stat().st_size > _LARGEST:
-            message = Bilingual(
-                ja=f"大きすぎて送れません。ファイルを開いてください: {path}",
-                en=f"Too large to send. Open the file: {path}",
-            )
-            raise ResourceError(message.in_(language))
-        return path.read_bytes()
+        return await read(id, "audio", "narration.wav")
 
     async def voices() -> str:
         known = [
@@ -91,11 +94,11 @@ def add_resources(server: MCPServer[App], app: App) -> None:
             voices,
         ),
     )
-    for uri, title, description, mime_type, read in offered:
+    for uri, title, description, mime_type, function in offered:
         server.resource(
             uri,
-            name=read.__name__,
+            name=function.__name__,
             title=title.in_(language),
             description=description.in_(language),
             mime_type=mime_type,
-        )(read)
+        )(function)

@@ -85,6 +85,18 @@ def test_a_cue_ends_at_a_comma_rather_than_with_a_word_left_over() -> None:
     ]
 
 
+def test_a_short_cue_stays_into_the_silence_but_not_into_the_next() -> None:
+    alone, close, last = cues(
+        [
+            Timed("はい。", 0.0, 0.3, break_after=True),
+            Timed("では。", 2.0, 2.3, break_after=True),
+            Timed("次。", 2.5, 4.0, break_after=True),
+        ],
+        "ja",
+    )
+    assert (alone.end, close.end, last.end) == (1.0, 2.5, 4.0)
+
+
 def test_srt_and_vtt_say_the_same_in_their_own_way() -> None:
     made = cues([Timed("精度 <90% & 以上。", 3661.0005, 3662.5)], "ja")
     assert srt(made) == "1\n01:01:01,000 --> 01:01:02,500\n精度 <90% & 以上。\n"

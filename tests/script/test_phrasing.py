@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid_mcp.script.phrasing import LONGEST, utterances
+from hybrid_mcp.script.phrasing import LONGEST, reading, utterances
 
 
 def shown(text: str) -> list[list[str]]:
@@ -44,8 +44,16 @@ def test_a_long_breath_is_cut_where_a_line_may_end() -> None:
 def test_what_is_read_is_words_and_what_is_shown_is_the_text() -> None:
     [[first, second]] = utterances("体重5–10 kgのBERT、AIです。", "ja")
     assert (first.shown, second.shown) == ("体重5–10 kgのBERT、", "AIです。")
-    assert first.spoken == "体重5から10キログラムのバート"
-    assert second.spoken == "エーアイです"
+    assert first.spoken == "体重5から10キログラムのBERT"
+    assert second.spoken == "AIです"
+
+
+def test_the_reading_of_a_line_is_what_its_phrases_are_read_as() -> None:
+    assert (
+        reading("「体重」は5–10 kgです（n=24）。本当？はい。", "ja")
+        == "体重は5から10キログラムです、nは24。本当？はい。"
+    )
+    assert reading("🎉", "ja") == ""
 
 
 def test_a_sentence_without_end_is_spoken_in_parts() -> None:

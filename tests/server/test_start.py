@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from hybrid_mcp import __version__
 
 HEAVY = {
@@ -52,11 +54,21 @@ async def test_the_command_line_says_its_version_and_help_without_loading_the_se
         assert "mcp.server" not in err.decode()
 
 
-async def test_a_wrong_setting_is_named() -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HYBRID_MCP_TTS__WORKERS", "many"),
+        ("HYBRID_MCP_TTS__WORKRS", "1"),
+        ("HYBRID_MCP_TTS", "no json"),
+        ("HYBRID_MCP_LOG_LEVEL", "LOUD"),
+    ],
+)
+async def test_a_wrong_setting_is_named(name: str, value: str) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "hybrid_mcp", "serve",
-        stderr=asyncio.subprocess.PIPE, env=os.environ | {"HYBRID_MCP_TTS__WORKERS": "many"},
+        stderr=asyncio.subprocess.PIPE, env=os.environ | {name: value},
     )  # fmt: skip
     _, err = await process.communicate()
     assert process.returncode == 2
-    assert "HYBRID_MCP_TTS__WORKERS" in err.decode()
+    assert name.removeprefix("HYBRID_MCP_").lower() in err.decode().lower()
+    assert "Traceback" not in err.decode()

@@ -293,6 +293,7 @@ PAPER = {"title": "t", "abstract": "海馬は記憶に関わる。"}
         ("generate_script", {"paper": PAPER | {"abstract": "a\x00b"}}, "U+0000"),
         ("generate_script", {"title": "x", "content": "あ" * 1_000_001}, "limit 1,000,000"),
         ("save_script", {"paper": PAPER}, "draft is required"),
+        ("save_script", {"paper": PAPER, "draft": {"title": " ", "hook": "h", "sections": []}}, "title is empty"),
         ("save_script", {"source_id": "source-0", "draft": {"title": "t", "hook": "h", "sections": []}}, "sections is empty"),
         ("synthesize_voice", {}, "either text or script_id"),
         ("synthesize_voice", {"text": "はい", "script_id": "script-0"}, "either text or script_id"),
@@ -342,6 +343,9 @@ async def test_errors_are_japanese_when_the_interface_is(settings: Settings) -> 
     async with open_app(japanese) as app, Client(build_server(app)) as client:
         assert "どちらか一方" in await bad(client, "synthesize_voice")
         assert "引数 draft が必要です" in await bad(client, "save_script")
+        draft = {"title": "t", "hook": "h", "sections": [{"title": "s", "lines": [{"text": "9人", "evidence": [1]}]}]}
+        saved = await good(client, "save_script", paper=PAPER, draft=draft)
+        assert saved["complaints"][0].startswith("1 行目 (l-")
         assert (await client.list_tools()).tools[0].title == "論文から台本を作る"
 
 
@@ -365,6 +369,40 @@ async def test_a_bad_prompt_is_explained(client: Client, arguments: dict[str, st
 async def test_a_resource_that_is_not_there_is_refused(client: Client, uri: str) -> None:
     with pytest.raises(MCPError):
         await client.read_resource(uri)
+
+
+async def test_a_damaged_or_missing_file_is_said(client: Client, example: dict[str, Any]) -> None:
+    made = await good(client, "generate_script", paper=example["ja"])
+    Path(made["path"]).write_text("{", encoding="utf-8")
+    assert "damaged" in await bad(client, "synthesize_voice", script_id=made["script_id"])
+    Path(made["path"]).unlink()
+    with pytest.raises(MCPError, match="script.json"):
+        await client.read_resource(f"script://{made['script_id']}")
+    source = Path(made["path"]).parents[1] / made["source_id"] / "source.json"
+    source.write_text("{}", encoding="utf-8")
+    draft = {"title": "t", "hook": "h", "sections": [{"title": "s", "lines": [{"text": "a", "evidence": [1]}]}]}
+    assert "damaged" in await bad(client, "save_script", source_id=made["source_id"], draft=draft)
+
+
+async def test_a_draft_that_is_too_short_is_said_to_be(client: Client, example: dict[str, Any]) -> None:
+    draft = {
+        "title": "死亡が50%減る",
+        "hook": "h",
+        "sections": [{"title": " 結果\n ", "lines": [{"text": "はい。", "evidence": [6], "speaker": " 解説 "}]}],
+    }
+    saved = await good(
+        client, "save_script", paper=example["ja"], draft=draft, language="ja", target_minutes=3, detail="full"
+    )
+    length, title = saved["complaints"]
+    assert "3 minutes were asked for" in length
+    assert "50% in the title" in title
+    assert saved["script"]["sections"][0]["title"] == "結果"
+    assert saved["script"]["sections"][0]["lines"][0]["speaker"] == "解説"
+
+
+async def test_an_english_script_says_that_no_voice_reads_it(client: Client, example: dict[str, Any]) -> None:
+    made = await good(client, "generate_script", paper=example["en"])
+    assert "No installed voice" in made["note"]
 
 
 async def test_a_full_disk_is_said_and_leaves_nothing(

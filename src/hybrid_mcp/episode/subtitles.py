@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hybrid_mcp.script.breaks import LINE_WIDTH, SCREEN_LINES, fit, phrases, width, wrap
 
@@ -11,6 +12,8 @@ _GAP = 1.0
 """Seconds of silence that end a cue even in the middle of a sentence."""
 _SHORTEST, _LONGEST = 1.5, 7.0
 """Seconds a cue should stay: shorter cannot be read, longer is read twice (Netflix asks for 5/6 s and 7 s)."""
+_READABLE = 1.0
+"""Seconds that even one word needs to be read."""
 _STOPS = "、。，．,.!?！？；;：:…」』）)"
 
 
@@ -50,7 +53,12 @@ def cues(pieces: Sequence[Timed], language: str) -> list[Cue]:
                 if (text := _joined(group))
             ]
             start = end
-    return made
+    # A short cue stays into the silence behind it, as far as the next one allows.
+    following = [cue.start for cue in made[1:]] + [math.inf]
+    return [
+        replace(cue, end=max(cue.end, min(cue.start + _READABLE, after)))
+        for cue, after in zip(made, following, strict=True)
+    ]
 
 
 def srt(subtitles: Sequence[Cue]) -> str:

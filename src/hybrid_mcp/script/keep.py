@@ -1,13 +1,16 @@
-"""Storing scripts, and reading them back."""
+"""Storing scripts and numbered sources, and reading them back."""
 
 from __future__ import annotations
+
+import json
 
 from pydantic import ValidationError
 
 from hybrid_mcp.artifacts import Artifact, Artifacts, Draft
 from hybrid_mcp.errors import StorageError
 from hybrid_mcp.script.markdown import markdown
-from hybrid_mcp.script.model import Script
+from hybrid_mcp.script.model import Paper, Script, SourceSentence
+from hybrid_mcp.script.source import Source
 
 
 async def keep(artifacts: Artifacts, script: Script) -> Artifact:
@@ -34,4 +37,38 @@ def kept(artifacts: Artifacts, script_id: str) -> Script:
         raise StorageError(
             ja=f"{artifact.path('script.json')} が壊れています。generate_script をもう一度実行してください。",
             en=f"{artifact.path('script.json')} is damaged. Run generate_script again.",
+        ) from error
+
+
+async def keep_source(artifacts: Artifacts, source: Source) -> None:
+    """Store a numbered source, so that a later call can name it."""
+    async with artifacts.making(source.id) as draft:
+        if isinstance(draft, Draft):
+            stored = {
+                "title": source.title,
+                "paper": source.paper.model_dump(mode="json") if source.paper else None,
+                "language": source.language,
+                "sentences": [sentence.model_dump(mode="json") for sentence in source.sentences],
+            }
+            draft.write_text("source.json", json.dumps(stored, ensure_ascii=False, indent=2) + "\n")
+            draft.summary["title"] = source.title
+
+
+def kept_source(artifacts: Artifacts, source_id: str) -> Source:
+    """A stored source.
+
+    Raises:
+        NotFound: naming the nearest ids.
+        StorageError: its file is damaged.
+    """
+    artifact = artifacts.get(source_id, "source")
+    try:
+        stored = json.loads(artifact.read_text("source.json"))
+        paper = Paper.model_validate(stored["paper"]) if stored["paper"] else None
+        numbered = tuple(SourceSentence.model_validate(sentence) for sentence in stored["sentences"])
+        return Source(source_id, stored["title"], paper, stored["language"], numbered)
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(
+            ja=f"{artifact.path('source.json')} が壊れています。paper をもう一度渡してください。",
+            en=f"{artifact.path('source.json')} is damaged. Send the paper again.",
         ) from error

@@ -1,20 +1,18 @@
-"""Arguments that several tools share, and how a source is made of them."""
+"""Arguments that several tools share, and the source they describe."""
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from hybrid_mcp.artifacts import Artifacts, Draft
 from hybrid_mcp.errors import InvalidInput
 from hybrid_mcp.languages import Language
-from hybrid_mcp.script.model import CleanText, Paper, SourceSentence, Style
+from hybrid_mcp.script.model import CleanText, OneLine, Paper, Style
 from hybrid_mcp.script.source import Source, source_of_paper, source_of_text
 
 PaperArgument = Annotated[Paper | None, Field(description="The paper. Give this, or title and content.")]
-TitleArgument = Annotated[CleanText, Field(max_length=500, description="Title, when there is no paper.")]
+TitleArgument = Annotated[OneLine, Field(max_length=500, description="Title, when there is no paper.")]
 ContentArgument = Annotated[CleanText, Field(max_length=1_000_000, description="Text to tell, when there is no paper.")]
 StyleArgument = Annotated[Style, Field(description="How it is told.")]
 LanguageArgument = Annotated[Language | None, Field(description="Language of the script; default: that of the source.")]
@@ -44,35 +42,3 @@ def source_of(paper: Paper | None, title: str, content: str) -> Source:
             en="There is no source. Give paper {title, abstract, …}, or both title and content.",
         )
     return source_of_text(title.strip(), content)
-
-
-async def keep_source(artifacts: Artifacts, source: Source) -> None:
-    """Store a numbered source, so that a later call can name it."""
-    async with artifacts.making(source.id) as draft:
-        if isinstance(draft, Draft):
-            kept = {
-                "title": source.title,
-                "paper": source.paper.model_dump(mode="json") if source.paper else None,
-                "language": source.language,
-                "sentences": [sentence.model_dump(mode="json") for sentence in source.sentences],
-            }
-            draft.write_text("source.json", json.dumps(kept, ensure_ascii=False, indent=2) + "\n")
-            draft.summary["title"] = source.title
-
-
-def kept_source(artifacts: Artifacts, source_id: str) -> Source:
-    """A stored source.
-
-    Raises:
-        NotFound: naming the nearest ids.
-    """
-    kept = json.loads(artifacts.get(source_id, "source").read_text("source.json"))
-    try:
-        paper = Paper.model_validate(kept["paper"]) if kept["paper"] else None
-        numbered = tuple(SourceSentence.model_validate(sentence) for sentence in kept["sentences"])
-    except ValidationError as error:
-        raise InvalidInput(
-            ja=f"{source_id} の中身が壊れています。paper をもう一度渡してください。",
-            en=f"What is stored as {source_id} is damaged. Send the paper again.",
-        ) from error
-    return Source(source_id, kept["title"], paper, kept["language"], numbered)

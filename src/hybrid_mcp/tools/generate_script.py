@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from hybrid_mcp.app import App
 from hybrid_mcp.artifacts import Artifact
-from hybrid_mcp.languages import Language
+from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.script.compose import compose
-from hybrid_mcp.script.keep import keep
-from hybrid_mcp.script.model import Script
+from hybrid_mcp.script.keep import keep, keep_source
+from hybrid_mcp.script.model import Complaint, Script
 from hybrid_mcp.script.source import Source, writable
 from hybrid_mcp.tools.arguments import (
     ContentArgument,
@@ -21,7 +23,6 @@ from hybrid_mcp.tools.arguments import (
     PaperArgument,
     StyleArgument,
     TitleArgument,
-    keep_source,
     source_of,
 )
 from hybrid_mcp.tools.context import LentApp
@@ -77,11 +78,12 @@ async def generate_script(
 
     source, script = await asyncio.to_thread(work)  # a long source takes seconds
     await keep_source(app.artifacts, source)
-    return answer(script, await keep(app.artifacts, script), app.settings.language, detail)
+    return answer(app, script, await keep(app.artifacts, script), detail)
 
 
-def answer(script: Script, artifact: Artifact, language: Language, detail: str) -> ScriptAnswer:
+def answer(app: App, script: Script, artifact: Artifact, detail: str) -> ScriptAnswer:
     """What both script tools return."""
+    language = app.settings.language
     places = {line.id: number for number, line in enumerate(script.lines, 1)}
     return ScriptAnswer(
         script_id=script.id,
@@ -96,14 +98,29 @@ def answer(script: Script, artifact: Artifact, language: Language, detail: str) 
         lines=len(places),
         planned_minutes=round(script.planned_seconds / 60, 2),
         grounded_share=script.grounded_share,
-        note={
-            "ja": "根拠の文は出どころを示すもので、行の正しさを証明するものではありません。",
-            "en": "Evidence shows where a line comes from, not that it follows from it.",
-        }[language],
-        complaints=[
-            (f"line {places[complaint.line]} ({complaint.line}): " if complaint.line else "")
-            + {"ja": complaint.ja, "en": complaint.en}[language]
-            for complaint in script.complaints
-        ],
+        note=_note(app, script).in_(language),
+        complaints=[_complaint(complaint, places).in_(language) for complaint in script.complaints],
         script=script.model_dump(mode="json") if detail == "full" else None,
+    )
+
+
+def _note(app: App, script: Script) -> Bilingual:
+    note = Bilingual(
+        ja="根拠の文は出どころを示すもので、行の正しさを証明するものではありません。",
+        en="Evidence shows where a line comes from, not that it follows from it.",
+    )
+    if any(voice.language == script.language for voice in app.speech.voices):
+        return note
+    return Bilingual(
+        ja=note.ja + "この言語を話す声は入っていないので、synthesize_voice では読み上げられません。",
+        en=note.en + " No installed voice speaks this language, so synthesize_voice cannot read it.",
+    )
+
+
+def _complaint(complaint: Complaint, places: Mapping[str, int]) -> Bilingual:
+    if complaint.line is None:
+        return Bilingual(ja=complaint.ja, en=complaint.en)
+    place = places[complaint.line]
+    return Bilingual(
+        ja=f"{place} 行目 ({complaint.line}): {complaint.ja}", en=f"line {place} ({complaint.line}): {complaint.en}"
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from hybrid_mcp.errors import InvalidInput
-from hybrid_mcp.script.keep import keep
+from hybrid_mcp.script.keep import keep, keep_source, kept_source
 from hybrid_mcp.script.model import CleanText, Script
 from hybrid_mcp.script.source import Source
 from hybrid_mcp.script.write import ScriptDraft, accept, source_language
@@ -20,8 +20,6 @@ from hybrid_mcp.tools.arguments import (
     PaperArgument,
     StyleArgument,
     TitleArgument,
-    keep_source,
-    kept_source,
     source_of,
 )
 from hybrid_mcp.tools.context import LentApp
@@ -68,4 +66,4 @@ async def save_script(
     source, script = await asyncio.to_thread(work)
     if not source_id:
         await keep_source(app.artifacts, source)
-    return answer(script, await keep(app.artifacts, script), app.settings.language, detail)
+    return answer(app, script, await keep(app.artifacts, script), detail)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 from mcp.server.mcpserver import Context
@@ -13,7 +12,7 @@ from hybrid_mcp.app import App
 from hybrid_mcp.episode.cast import lines_of_script, lines_of_text
 from hybrid_mcp.episode.formats import AudioFormat
 from hybrid_mcp.errors import InvalidInput
-from hybrid_mcp.languages import Language
+from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script.assemble import PAUSE_AFTER_LINE, PAUSE_AFTER_SECTION
 from hybrid_mcp.script.keep import kept
 from hybrid_mcp.script.model import CleanText
@@ -75,8 +74,6 @@ async def synthesize_voice(
     from hybrid_mcp.episode.build import Narration, narrate  # noqa: PLC0415  (numpy and jinja2: not at start-up)
 
     prosody = Prosody(speed, pitch, volume, pause_scale)
-    if not math.isfinite(speed + pitch + volume + pause_scale + line_pause + section_pause):
-        raise InvalidInput(ja="数値が有限ではありません。", en="A number is not finite.")
     if bool(text) == bool(script_id):
         raise InvalidInput(
             ja="text か script_id のどちらか一方を渡してください。", en="Give either text or script_id, one of them."
@@ -87,8 +84,10 @@ async def synthesize_voice(
             en="cast goes with script_id. For text use voice.",
         )
     wanted = voice or app.settings.tts.voice
+    _require_length(len(text), app.settings.tts.max_characters)
     if script_id:
         script = kept(app.artifacts, script_id)
+        _require_length(sum(len(line.text) for line in script.lines), app.settings.tts.max_characters)
         spoken = require_language(app.speech, language or script.language)
         title = script.title
         lines = lines_of_script(script, app.speech, wanted, cast or {}, line_pause, section_pause)
@@ -96,12 +95,11 @@ async def synthesize_voice(
         script = None
         spoken = require_language(app.speech, language or languages.detect(text))
         title, lines = lines_of_text(text, app.speech, wanted, spoken, line_pause)
-    _require_length(sum(len(line.text) for line in lines), app.settings.tts.max_characters)
     artifact = await narrate(
         app.speech,
         app.artifacts,
         Narration(title, lines, spoken, prosody, line_pause, format, script),
-        at_once=app.settings.tts.workers or app.speech.parallel,
+        at_once=app.speech.parallel,
         report_language=app.settings.language,
         on_spoken=Progress(ctx),
     )
@@ -121,7 +119,7 @@ async def synthesize_voice(
         duration_seconds=made["duration_seconds"],
         lines=made["lines"],
         subtitle_cues=made["cues"],
-        note=_note(format, app.settings.language),
+        note=_note(format).in_(app.settings.language),
     )
 
 
@@ -134,13 +132,12 @@ def _require_length(characters: int, limit: int) -> None:
         )
 
 
-def _note(audio_format: AudioFormat, language: Language) -> str:
+def _note(audio_format: AudioFormat) -> Bilingual:
     if audio_format in ("wav", "flac"):
-        return {
-            "ja": "時刻は WAV に対してフレーム単位で正確です。",
-            "en": "Times are exact against the WAV to a frame.",
-        }[language]
-    return {
-        "ja": f"時刻は WAV に対して正確です。{audio_format} には数十ミリ秒のエンコーダー遅延が加わります。",
-        "en": f"Times are exact against the WAV; {audio_format} adds some ten milliseconds of encoder delay.",
-    }[language]
+        return Bilingual(
+            ja="時刻は WAV に対してフレーム単位で正確です。", en="Times are exact against the WAV, to a frame."
+        )
+    return Bilingual(
+        ja=f"時刻は WAV に対して正確です。{audio_format} には数十ミリ秒のエンコーダー遅延が加わります。",
+        en=f"Times are exact against the WAV; {audio_format} adds some tens of milliseconds of encoder delay.",
+    )
