@@ -71,7 +71,7 @@ def _leaves_nothing_behind(tmp_path: Path) -> Iterator[None]:
     """No half-made folder and no thread of an engine survives a test."""
     before = {thread.name for thread in threading.enumerate()}
     yield
-    assert not list(tmp_path.rglob(".making-*"))
+    assert not [path for path in tmp_path.rglob(".making-*") if not path.name.endswith("-damaged")]
     left = {thread.name for thread in threading.enumerate()} - before
     assert not [name for name in left if name.startswith(("openjtalk", "whisper", "llama"))]
 

@@ -98,11 +98,27 @@ async def test_an_unknown_id_names_the_nearest(artifacts: Artifacts) -> None:
             artifacts.get(odd, "script")
 
 
-async def test_a_damaged_manifest_is_said_to_be_damaged(artifacts: Artifacts) -> None:
+@pytest.mark.parametrize("manifest", ["{", "{}", "[]", "null", '{"files": {"script.md": 1}, "summary": {}}'])
+async def test_what_is_damaged_is_made_anew(artifacts: Artifacts, manifest: str) -> None:
     await make(artifacts)
-    (artifacts.root / ID / "manifest.json").write_text("{", encoding="utf-8")
-    with pytest.raises(StorageError, match="manifest"):
-        artifacts.find(ID)
+    (artifacts.root / ID / "manifest.json").write_text(manifest, encoding="utf-8")
+    assert artifacts.find(ID) is None
+    assert await make(artifacts)
+    assert artifacts.get(ID, "script").read_text("script.md") == "海馬"
+
+
+async def test_a_missing_or_cut_file_is_made_anew(artifacts: Artifacts) -> None:
+    for damage in (lambda path: path.unlink(), lambda path: path.write_text("半", encoding="utf-8")):
+        await make(artifacts)
+        damage(artifacts.root / ID / "script.md")
+        assert await make(artifacts)
+        assert artifacts.get(ID, "script").read_text("script.md") == "海馬"
+
+
+async def test_a_file_in_the_place_of_a_folder_is_moved_away(artifacts: Artifacts) -> None:
+    (artifacts.root / ID).write_text("", encoding="utf-8")
+    assert await make(artifacts)
+    assert not await make(artifacts)
 
 
 async def test_only_old_leftovers_are_swept(artifacts: Artifacts) -> None:

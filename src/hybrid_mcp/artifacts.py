@@ -95,19 +95,23 @@ class Artifacts:
                         shutil.rmtree(left, ignore_errors=True)
 
     def find(self, artifact: str) -> Artifact | None:
-        """The artifact with this id, or None."""
+        """The artifact with this id, or None: also when it is damaged, so that it is made anew."""
         if _ID.fullmatch(artifact) is None:
             return None
         folder = self.root / artifact
         try:
             manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-            return Artifact(artifact, folder, manifest["summary"], tuple(manifest["files"]))
+            files, summary = manifest["files"], manifest["summary"]
+            whole = all((folder / name).stat().st_size == kept["bytes"] for name, kept in files.items())
+            return Artifact(artifact, folder, summary, tuple(files)) if whole else None
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None  # not a manifest of ours
+        except OSError as error:
             raise StorageError(
-                ja=f"{folder} の manifest.json が読めません ({error})。フォルダを消して、もう一度作ってください。",
-                en=f"Cannot read manifest.json in {folder} ({error}). Delete the folder and make it again.",
+                ja=f"{folder} が読めません ({error.strerror})。フォルダの権限を確かめてください。",
+                en=f"Cannot read {folder} ({error.strerror}). Check the permissions of the folder.",
             ) from error
 
     def get(self, artifact: str, kind: Kind) -> Artifact:
@@ -159,10 +163,12 @@ class Artifacts:
         with storage_errors():
             try:
                 draft.folder.rename(self.root / artifact)
-            except OSError as error:
-                # Another process finished the same work first: theirs is as good as ours.
-                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.EACCES) or self.find(artifact) is None:
-                    raise
+            except OSError:
+                if self.find(artifact) is not None:
+                    return  # another process finished the same work first: theirs is as good as ours
+                # What stands there is damaged, or no folder: out of its way, and swept with the leftovers.
+                (self.root / artifact).rename(draft.folder.with_name(f"{draft.folder.name}-damaged"))
+                draft.folder.rename(self.root / artifact)
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:
@@ -176,7 +182,7 @@ def storage_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = error.filename or "?"
+        where = error.filename or "HYBRID_MCP_DATA_DIR"
         match error.errno:
             case errno.ENOSPC | errno.EDQUOT:
                 raise StorageError(

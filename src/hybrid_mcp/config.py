@@ -35,7 +35,9 @@ class SpeechToText(_Group):
     model: str = Field("base", description="faster-whisper model: a name fetched on demand, or a folder.")
     threads: int = Field(0, ge=0, description="CPU threads; 0 means all cores.")
     max_bytes: int = Field(500_000_000, gt=0, description="Largest recording that is read, in bytes.")
-    max_seconds: float = Field(3 * 3600, gt=0, description="Longest recording that is heard, in seconds.")
+    max_seconds: float = Field(
+        3 * 3600, gt=0, allow_inf_nan=False, description="Longest recording that is heard, in seconds."
+    )
     deadline_base: float = Field(120, gt=0, description="Seconds any recording is given.")
     deadline_factor: float = Field(3, gt=0, description="Further seconds per second of audio.")
 
@@ -100,10 +102,17 @@ class Settings(BaseSettings):
 
     @field_validator("data_dir", "models_dir", mode="after")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _absolute_folder(cls, value: Path) -> Path:
+        return _absolute(value)
 
     @field_validator("allowed_roots", mode="after")
     @classmethod
     def _absolute_roots(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
-        return tuple(root.expanduser().absolute() for root in value)
+        return tuple(_absolute(root) for root in value)
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as error:  # ~somebody who is not here
+        raise ValueError(str(error)) from error

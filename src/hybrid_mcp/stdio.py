@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -56,9 +57,7 @@ async def stdio_transport() -> AsyncIterator[tuple[_Incoming, _Outgoing]]:
                 loop.add_signal_handler(number, end)
         yield _Incoming(_lines(reader), outgoing), outgoing
     finally:
-        for number in _ENDING_SIGNALS:
-            with contextlib.suppress(NotImplementedError):
-                loop.remove_signal_handler(number)
+        # The handlers stay, and now do nothing: a second signal must not cut the cleaning up behind us short.
         sys.stdout.flush()
         os.dup2(wire_in, 0)
         os.dup2(wire_out, 1)
@@ -150,9 +149,11 @@ class _Incoming(_Stream):
         except (ValueError, RecursionError):
             await self._refuse(None, _PARSE_ERROR, f"not JSON: {error.errors()[0]['msg']}")
             return
-        request = raw.get("id") if isinstance(raw, dict) else None
-        if request is None and isinstance(raw, dict) and "method" in raw:
+        if isinstance(raw, dict) and "method" in raw and "id" not in raw:
             return  # a malformed notification has nobody waiting for an answer
+        request = raw.get("id") if isinstance(raw, dict) else None
+        if isinstance(request, bool) or not isinstance(request, int | str):
+            request = None  # JSON-RPC: null, when the id itself is none
         if b"\\ud" in line.lower():
             await self._refuse(
                 request,
@@ -166,21 +167,26 @@ class _Incoming(_Stream):
     async def _refuse(self, request: Any, code: int, message: str) -> None:
         _log.warning("message refused", reason=message)
         answer = {"jsonrpc": "2.0", "id": request, "error": {"code": code, "message": message}}
-        await self._outgoing.send_line(json.dumps(answer, ensure_ascii=False).encode())
+        await self._outgoing.send_line(json.dumps(answer).encode())  # ASCII: the id may be half a surrogate pair
 
 
 async def _reader(descriptor: int) -> tuple[asyncio.StreamReader, Callable[[], None]]:
     """What reads a descriptor, and how to end it before the client does."""
     reader = asyncio.StreamReader(limit=_CHUNK)
     loop = asyncio.get_running_loop()
-    file = os.fdopen(descriptor, "rb", buffering=0, closefd=False)
-    try:
+    if _is_pipe(descriptor):
+        file = os.fdopen(descriptor, "rb", buffering=0, closefd=False)
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), file)
-    except (ValueError, OSError, NotImplementedError):  # a regular file, a console, or Windows
-        feed = _Feed(reader)
-        threading.Thread(target=_read_on, args=(descriptor, feed, loop), name="stdin", daemon=True).start()
-        return reader, feed.end
-    return reader, transport.close
+        return reader, transport.close
+    feed = _Feed(reader)
+    threading.Thread(target=_read_on, args=(descriptor, feed, loop), name="stdin", daemon=True).start()
+    return reader, feed.end
+
+
+def _is_pipe(descriptor: int) -> bool:
+    """Whether the loop can wait for it. Files, consoles and /dev/null need a thread; so does all of Windows."""
+    mode = os.fstat(descriptor).st_mode
+    return sys.platform != "win32" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
 
 
 async def _lines(reader: asyncio.StreamReader) -> AsyncIterator[bytes | None]:
@@ -237,17 +243,16 @@ def _read_on(descriptor: int, feed: _Feed, loop: asyncio.AbstractEventLoop) -> N
 async def _writer(descriptor: int) -> Callable[[bytes], Awaitable[None]]:
     """How to write to the client: through the loop, or in a thread where the loop cannot."""
     loop = asyncio.get_running_loop()
-    file = os.fdopen(descriptor, "wb", buffering=0, closefd=False)
-    try:
-        transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, file)
-    except (ValueError, OSError, NotImplementedError):
+    if not _is_pipe(descriptor):
         turn = asyncio.Lock()
 
         async def write_in_thread(data: bytes) -> None:
             async with turn:
-                await asyncio.to_thread(_write_all, file.fileno(), data)
+                await asyncio.to_thread(_write_all, descriptor, data)
 
         return write_in_thread
+    file = os.fdopen(descriptor, "wb", buffering=0, closefd=False)
+    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, file)
     stream = asyncio.StreamWriter(transport, protocol, None, loop)
 
     async def write(data: bytes) -> None:

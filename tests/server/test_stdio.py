@@ -154,6 +154,39 @@ async def test_what_is_no_message_is_answered_and_the_server_goes_on(tmp_path: P
         assert (await wire.answer_to(8))["result"] == {}
 
 
+@pytest.mark.parametrize("odd", ['"\\ud800"', "NaN", "null", "true", "1.5", "[1]", '{"a": 1}'])
+async def test_an_odd_id_is_answered_with_null_and_the_server_goes_on(tmp_path: Path, odd: str) -> None:
+    async with served(tmp_path) as wire:
+        await wire.hello()
+        await wire.send(f'{{"jsonrpc": "2.0", "id": {odd}, "method": "ping"}}'.encode())
+        answer = await wire.receive()
+        assert answer["error"]["code"] == -32600 or answer.get("result") == {}
+        await wire.send({"jsonrpc": "2.0", "id": 8, "method": "ping"})
+        assert (await wire.answer_to(8))["result"] == {}
+
+
+@pytest.mark.slow
+async def test_a_second_signal_does_not_cut_the_cleaning_up_short(tmp_path: Path) -> None:
+    async with served(tmp_path) as wire:
+        await wire.hello()
+        await wire.call(2, "synthesize_voice", {"text": "海馬は記憶に関わります。" * 200})
+        while (await wire.receive()).get("method") != "notifications/progress":
+            pass
+        wire.process.send_signal(signal.SIGTERM)
+        wire.process.send_signal(signal.SIGTERM)
+        assert await wire.ended() == 0
+        assert list((tmp_path / "data" / "artifacts").iterdir()) == []
+
+
+async def test_the_null_device_is_an_empty_stdin(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "hybrid_mcp", "serve", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(60):
+        out, _ = await process.communicate()
+    assert (process.returncode, out) == (0, b"")
+
+
 async def test_half_a_surrogate_pair_is_explained_to_whoever_sent_it(tmp_path: Path) -> None:
     async with served(tmp_path) as wire:
         await wire.hello()

@@ -371,17 +371,14 @@ async def test_a_resource_that_is_not_there_is_refused(client: Client, uri: str)
         await client.read_resource(uri)
 
 
-async def test_a_damaged_or_missing_file_is_said(client: Client, example: dict[str, Any]) -> None:
+async def test_what_is_damaged_is_not_found_and_made_anew(client: Client, example: dict[str, Any]) -> None:
     made = await good(client, "generate_script", paper=example["ja"])
     Path(made["path"]).write_text("{", encoding="utf-8")
-    assert "damaged" in await bad(client, "synthesize_voice", script_id=made["script_id"])
-    Path(made["path"]).unlink()
-    with pytest.raises(MCPError, match="script.json"):
+    assert "no script id" in await bad(client, "synthesize_voice", script_id=made["script_id"])
+    with pytest.raises(MCPError, match="no script id"):
         await client.read_resource(f"script://{made['script_id']}")
-    source = Path(made["path"]).parents[1] / made["source_id"] / "source.json"
-    source.write_text("{}", encoding="utf-8")
-    draft = {"title": "t", "hook": "h", "sections": [{"title": "s", "lines": [{"text": "a", "evidence": [1]}]}]}
-    assert "damaged" in await bad(client, "save_script", source_id=made["source_id"], draft=draft)
+    assert await good(client, "generate_script", paper=example["ja"]) == made
+    assert json.loads(Path(made["path"]).read_text(encoding="utf-8"))["id"] == made["script_id"]
 
 
 async def test_a_draft_that_is_too_short_is_said_to_be(client: Client, example: dict[str, Any]) -> None:

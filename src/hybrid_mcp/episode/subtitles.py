@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -54,10 +55,10 @@ def cues(pieces: Sequence[Timed], language: str) -> list[Cue]:
             ]
             start = end
     # A short cue stays into the silence behind it, as far as the next one allows.
-    following = [cue.start for cue in made[1:]] + [math.inf]
+    following = itertools.chain((cue.start for cue in made[1:]), (math.inf,))
     return [
         replace(cue, end=max(cue.end, min(cue.start + _READABLE, after)))
-        for cue, after in zip(made, following, strict=True)
+        for cue, after in zip(made, following, strict=False)
     ]
 
 

@@ -88,10 +88,14 @@ def _fill(pieces: Sequence[str], line_width: int) -> list[str]:
 
 
 def fit(phrase: str, line_width: int) -> list[str]:
-    """Cut a phrase wider than a line, anywhere a line may legally start."""
-    parts = [""]
-    for char in phrase:
-        if width(parts[-1] + char) > line_width and char not in _NEVER_FIRST and not char.isspace():
-            parts.append("")
-        parts[-1] += char
-    return parts
+    """Cut a phrase wider than a line: where a line may legally start, or at twice the width anywhere."""
+    parts: list[str] = []
+    start = columns = 0
+    for index, char in enumerate(phrase):
+        own = width(char)
+        legal = char not in _NEVER_FIRST and not char.isspace()
+        if columns + own > (line_width if legal else 2 * line_width):
+            parts.append(phrase[start:index])
+            start, columns = index, 0
+        columns += own
+    return [*parts, phrase[start:]]

@@ -82,9 +82,11 @@ def _pieces(sentence: str, language: Language) -> Iterator[tuple[str, bool]]:
 def _lines(piece: str, language: Language) -> list[str]:
     lines = [""]
     for phrase in breaks.phrases(piece, language):
-        if lines[-1] and breaks.width(lines[-1] + phrase) > breaks.LINE_WIDTH:
-            lines.append("")
-        lines[-1] += phrase
+        # A word without end is cut like one that does not fit the screen: engines' time grows with length.
+        for part in breaks.fit(phrase, breaks.LINE_WIDTH):
+            if lines[-1] and breaks.width(lines[-1] + part) > breaks.LINE_WIDTH:
+                lines.append("")
+            lines[-1] += part
     return lines
 
 

@@ -48,7 +48,9 @@ class HybridTool(Tool):
             return await super().run(arguments, context, convert_result)
         except UnexpectedToolError as error:
             if isinstance(error.__cause__, HybridError):
-                raise ToolError(error.__cause__.text(self.language)) from error.__cause__
+                # Names of files may hold bytes that are no text.
+                text = error.__cause__.text(self.language).encode("utf-8", "replace").decode()
+                raise ToolError(text) from error.__cause__
             raise
 
 

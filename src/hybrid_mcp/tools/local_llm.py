@@ -19,7 +19,7 @@ class LocalAnswer(BaseModel):
     """What the local model said."""
 
     text: str
-    data: dict[str, Any] | list[Any] | str | float | bool | None = None
+    data: dict[str, Any] | list[Any] | str | int | float | bool | None = None
     """The parsed answer, when json_schema was given and the answer is whole."""
     engine: str
     model: str

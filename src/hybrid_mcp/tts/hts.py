@@ -81,7 +81,8 @@ def render(
     def synthesize(labels: Sequence[str], speed: float) -> Samples:
         hts.set_speed(speed)
         hts.add_half_tone(semitones)
-        return hts.synthesize(list(labels)).astype(np.float32)
+        # Vowels held for seconds make the filter overflow: such samples are silence, not noise at full scale.
+        return np.clip(np.nan_to_num(hts.synthesize(list(labels))), -_FULL_SCALE, _FULL_SCALE).astype(np.float32)
 
     whole = synthesize([label for run in runs for label in run.labels], 1.0)
     lengths = [len(synthesize(run.labels, 1.0)) for run in runs]
