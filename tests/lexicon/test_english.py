@@ -1,14 +1,22 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import pyopenjtalk
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hybrid_mcp.lexicon import version
 from hybrid_mcp.lexicon.english import kana
+from hybrid_mcp.lexicon.kanji import KANJI
+from hybrid_mcp.lexicon.version import readings_version
 from hybrid_mcp.lexicon.words import NAMES, WORDS
+from hybrid_mcp.script.symbols import SYMBOLS
+from hybrid_mcp.script.units import UNITS
 
 ACRONYMS = [
     ("AI", "エーアイ"),
@@ -139,3 +147,59 @@ def test_threads_may_share_it() -> None:
 @pytest.mark.timeout(10)
 def test_a_word_without_end_is_no_burden(piece: str) -> None:
     kana(piece * 10_000)
+
+
+def _heard(text: str) -> str:
+    return str(pyopenjtalk.g2p(text, kana=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("word", "reading"), KANJI.items())
+def test_a_word_in_kanji_was_misread_and_is_no_longer(word: str, reading: str) -> None:
+    shown = "3" * ("月齢" in word) + word.strip("<>")
+    spoken = "3" * ("月齢" in word) + reading
+    assert _heard(shown) != _heard(kana(spoken))
+    assert _heard(kana(f"{shown}は高い。")) == _heard(kana(spoken)) + "ワタカイ。"
+    if re.fullmatch("[ァ-ヶー]+", reading):
+        assert _heard(kana(shown)) == reading
+
+
+@pytest.mark.parametrize(
+    ("shown", "spoken"),
+    [
+        ("位相図と相図", "位相図とソーズ"),
+        ("除外群と外群", "除外群とガイグン"),
+        ("位相転移", "位相転移"),
+        ("反強磁性と強磁性", "ハンキョージセーとキョージセー"),
+        ("V1野とMT野", "ブイワンヤとエムティーヤ"),
+        ("2003年の野生個体、分野、平野", "2003年の野生個体、分野、平野"),
+        ("8週齢", "8週レー"),
+        ("紫外線と紫外光", "紫外線とシガイコー"),
+    ],
+)
+def test_kanji_are_reread_where_they_are_a_word_of_their_own(shown: str, spoken: str) -> None:
+    assert kana(shown) == spoken
+
+
+def test_the_version_of_the_readings_changes_with_every_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert re.fullmatch("[0-9a-f]{12}", readings_version())
+    before = version._digest(version.CODE, version._tables())
+    assert before == readings_version()
+    assert version._digest(version.CODE + 1, version._tables()) != before
+    for table in (WORDS, NAMES, KANJI, UNITS, SYMBOLS["ja"]):
+        with monkeypatch.context() as patched:
+            patched.setitem(table, "新語", "シンゴ")
+            assert version._digest(version.CODE, version._tables()) != before
+
+
+def test_the_version_is_the_same_in_every_process_and_loads_no_model() -> None:
+    script = (
+        "import sys; from hybrid_mcp.lexicon.version import readings_version as v; print(v(), *sorted(sys.modules))"
+    )
+    for seed in ("1", "2"):
+        ran = subprocess.run(
+            [sys.executable, "-c", script], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        )
+        value, *modules = ran.stdout.split()
+        assert value == readings_version()
+        assert not {"e2k", "numpy", "pyopenjtalk"} & set(modules)

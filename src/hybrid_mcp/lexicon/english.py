@@ -1,4 +1,7 @@
-"""Latin words inside Japanese, as katakana: Open JTalk would spell most of them letter by letter."""
+"""Latin words inside Japanese, as katakana: Open JTalk would spell most of them letter by letter.
+
+So are the words in kanji that it misreads (`lexicon.kanji`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import unicodedata
 from functools import cache, lru_cache
 from typing import Final, Protocol
 
+from hybrid_mcp.lexicon.kanji import reread
 from hybrid_mcp.lexicon.words import DIGITS, ELEMENTS, LETTERS, LONE_ELEMENTS, NAMES, ROMAN, WORDS
 
 _LETTER: Final = "A-Za-zÀ-ÖØ-öø-ɏＡ-Ｚａ-ｚ"
@@ -44,14 +48,14 @@ class _Judge(Protocol):
 
 
 def kana(text: str) -> str:
-    """`text` with its Latin words in katakana; everything else verbatim, but for hyphens joined to them.
+    """`text` with its Latin words in katakana, and the kanji of `lexicon.kanji`; all else verbatim, but for hyphens.
 
     Words are spoken as words, capitals of up to three letters and what nobody could pronounce as
     letters (AI, DNA, ADHD; but NASA). Digits stay digits, except one that is glued to a letter
     (CO2 シーオーツー) and Roman ones where they count (II型 → 2型). Readings are guesses for words
     that are not in `lexicon.words`; names from languages other than English suffer most.
     """
-    text = _INITIALS.sub(lambda match: match.group().replace(".", ""), text)
+    text = _INITIALS.sub(lambda match: match.group().replace(".", ""), reread(text))
     text = _ROMAN.sub(lambda match: ROMAN[match["behind"] or match["before"] or match["five"]], text)
     return _TOKEN.sub(_token, text)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from hybrid_mcp.languages import Language
-from hybrid_mcp.script.symbols import ABBREVIATIONS, GREEK, MONEY, SYMBOLS
-from hybrid_mcp.script.units import NUMBER, measured
+from hybrid_mcp.script.symbols import ABBREVIATIONS, GREEK, MONEY, SUNS, SYMBOLS
+from hybrid_mcp.script.units import NUMBER, PER_TIME, measured
 
 PAUSE: Final = "\ue000"
 """Where a bracket was: becomes a comma if nothing else pauses there. A private character no text contains."""
@@ -64,7 +64,7 @@ def _common(language: Language) -> tuple[Rule, ...]:
     to, by, minus, plus, power, ratio, gap = (
         (" to ", " times ", "minus ", "plus ", " to the power of ", " to ", " ")
         if en
-        else ("から", "かける", "マイナス", "プラス", "の", "対", "")
+        else ("から", "かける", "マイナス", "プラス", "の", "タイ", "")
     )
     close = "" if en else "乗"
 
@@ -79,7 +79,15 @@ def _common(language: Language) -> tuple[Rule, ...]:
             match.group().replace(":", ratio).replace(" ", "") if not en else re.sub(r"\s?:\s?", ratio, match.group())
         )
 
+    suns = SUNS[language]
     return (
+        _rule(
+            r"(?P<gap>(?<=[0-9)])\s?)?(?<![A-Za-z])(?P<letter>[LMR])_?\s?\{?⊙\}?",
+            lambda match: (" " * en if match["gap"] is not None else "") + suns[match["letter"]],
+        ),
+        # BALB/c, C57BL/6J: strains of mice are no quotients
+        _rule(r"(?<![A-Za-z0-9])(BALB|DBA|C3H|FVB|NOD|MRL|AKR|CBA|SJL|129|A(?=/J))/(?=(?:c|He[JN]|N|J|lpr|SCID|scid|ShiLtJ|Sv|[12])(?![a-z0-9]))", r"\1-"),
+        _rule(r"(?<![A-Za-z0-9])C57BL/(?=[0-9K])", "C57BL"),
         # 1,234,567; a list of numbers (1,2,3) has no groups of three
         _rule(r"(?<![0-9.,])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9]|,[0-9])", lambda match: match.group().replace(",", "")),
         # p < .05
@@ -177,11 +185,15 @@ def _comparison_ja(match: re.Match[str]) -> str:
     if left in ("p", "P"):
         left += "値"
     before, after_it = match.string[: match.start()][-1:], match.string[match.end() :]
+    # 効果量はd=0.42: it has its topic already
+    told = re.search(r"[はが]\s?[A-Za-z0-9' ]*\Z", match.string[max(0, match.start() - 24) : match.start()]) is not None
     topic = "は" if left or before.isdigit() else ""  # in 0=x<1 the 0 belongs to the comparison before
     # (n=24) and p=0.03だった are statements; BMI≥30の割合 and n≥3のとき qualify what follows
-    if topic and re.match(r"\s?(?:[のなをに一-龥]|人)", after_it):
+    if topic and (told or re.match(r"\s?[のなをに一-龥]", after_it)):
         topic = "が"
-    if operator == "=" and (not left or left[-1].isdigit()):
+    # z=7.5に位置する: が would be the subject of what follows
+    goes_on = re.match(r"\s?(?:[のをに]|で(?![あしす]))", after_it)
+    if operator == "=" and (not left or left[-1].isdigit() or told or goes_on):
         topic = "イコール"
     return f"{left}{topic}{value}{after}"
 
@@ -243,10 +255,37 @@ def _spelt(table: dict[str, str], *, spaced: bool) -> Rule:
     return lambda text: pattern.sub(read, text)
 
 
+_PERIODS: Final = {**PER_TIME, "時": "マイジ", "週間": "パーウィーク", "月": "パーマンス"}
+_EVENTS: Final = "回拍人名例件匹個本杯頭粒枚台"
+_LONG: Final = {"週": "週", "月": "月", "年": "ネン"}  # 年あたり would be としあたり
+_RATES: Final = (
+    # 12.5/1000人年
+    _rule(rf"(?<![\w./-])({NUMBER})\s?/\s?([0-9]+[百千万億]?)\s?(人[年月日])", r"\2\3あたり\1"),
+    # 3回/週 → 週あたり3回
+    _rule(
+        rf"(?<![A-Za-z0-9.\-/^])(?P<much>(?:{NUMBER}(?:から|プラスマイナス|±))?{NUMBER}\s?[{_EVENTS}日])\s?/\s?(?P<period>週|月|年)(?![一-龥間])",
+        lambda match: f"{_LONG[match['period']]}あたり{match['much']}",
+    ),
+    # 72回/分, 10ミリグラム/日
+    _rule(
+        rf"(?<=[{_EVENTS}分間歩ァ-ヶー])\s?/\s?(?P<period>時間|週間|[秒分時日週月年])(?![一-龥])",
+        lambda match: _PERIODS[match["period"]],
+    ),
+    _rule(r"(?<=[0-9])\s?/\s?(?P<period>時間|[秒分])(?![一-龥])", lambda match: _PERIODS[match["period"]]),
+    _rule(r"(?<=[ァ-ヶー])\s?/\s?(?=[人回匹個頭株](?![一-龥]))", "パー"),
+)
+# 「2500 名」 would be なまえ; but 「表1 人口」 is a title
+_APART: Final = _rule(
+    rf"(?<![図表式章節版])(?<![図表式章節版]\s)(?<![A-Za-z.\-])({NUMBER}[万億兆]?)[ \u3000]+"
+    r"(?=[かヶカヵケ][月所国年]|箇所|(?:[万億兆割歳才名例件匹個社校頭枚台杯株羽週倍秒]|人|回|年|月|日|時間|分|点|度|種|本|群|つ|施設)(?![ァ-ヶー]))",
+    r"\1",
+)
 _KANA_OR_HAN: Final = "ぁ-んァ-ヶー一-龥"
 _JA: Final = (
+    _APART,
     *_common("ja"),
     _money_rule("ja"),
+    *_RATES,
     # 24/30人 → 30人中24人; 1/2 → 2分の1; not 50/60Hz, 3/11, 1/2/2021
     _rule(rf"(?<![\w./-])(?P<a>[0-9]+)\s?/\s?(?P<b>[0-9]+)\s?(?P<c>[{_COUNTERS}])", r"\g<b>\g<c>中\g<a>\g<c>"),
     _rule(

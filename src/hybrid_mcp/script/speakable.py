@@ -26,6 +26,7 @@ _SAME: Final = str.maketrans(
         "‐": "-", "‑": "-", "‒": "–", "―": "—", "∼": "~", "≃": "≈", "≅": "≈", "≒": "≈", "⩽": "≤", "⩾": "≥", "≦": "≤",
         "≧": "≥", "≪": "<", "≫": ">", "⟶": "→", "⇒": "→", "➡": "→", "➔": "→", "⟹": "→", "⇔": "↔", "⇌": "↔", "✕": "×",
         "✖": "×", "∗": "*", "∕": "/", "⁄": "/", "∶": ":", "′": "'", "﹣": "-",
+        "☉": "⊙",
     }
 )  # fmt: skip
 
@@ -55,7 +56,7 @@ _TEX_SYMBOLS: Final = {
     "times": "×", "cdot": "·", "pm": "±", "mp": "∓", "sim": "~", "approx": "≈", "simeq": "≈", "leq": "≤", "le": "≤",
     "geq": "≥", "ge": "≥", "lesssim": "<", "gtrsim": ">", "ll": "<", "gg": ">", "neq": "≠", "to": "→", "rightarrow": "→",
     "infty": "∞", "sqrt": "√", "propto": "∝", "circ": "°", "sum": "∑", "int": "∫", "partial": "∂", "nabla": "∇", "in": "∈",
-    "varepsilon": "ε", "varphi": "φ", "ell": "l", "hbar": "h", "odot": "", "AA": "Å",
+    "varepsilon": "ε", "varphi": "φ", "ell": "l", "hbar": "h", "odot": "⊙", "AA": "Å",
     **{name: letter for letter, name in reversed(GREEK["en"].items())},
     **{name.capitalize(): letter.upper() for letter, name in reversed(GREEK["en"].items())},
 }  # fmt: skip

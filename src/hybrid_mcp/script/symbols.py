@@ -24,7 +24,7 @@ SYMBOLS: Final[dict[Language, dict[str, str]]] = {
         "+": "プラス", "=": "イコール", "≠": "ノットイコール", "≡": "合同", "<": "小なり", ">": "大なり",
         "≤": "小なりイコール", "≥": "大なりイコール", "≈": "ニアリーイコール", "∝": "比例", "→": "から", "↔": "と", "←": "から",
         "↑": "増加", "↓": "減少", "%": "パーセント", "‰": "パーミル", "&": "アンド", "@": "アット", "§": "セクション",
-        "∑": "シグマ", "∫": "インテグラル", "∂": "ラウンド", "∇": "ナブラ", "∈": "属する", "♂": "オス", "♀": "メス",
+        "∑": "シグマ", "∫": "インテグラル", "∂": "ラウンド", "∇": "ナブラ", "∈": "属する", "♂": "オス", "♀": "メス", "⊙": "太陽",
         "€": "ユーロ", "¥": "円", "£": "ポンド", "$": "ドル", "#": "シャープ", "°": "度", "−": "マイナス",
     },
     "en": {
@@ -33,10 +33,16 @@ SYMBOLS: Final[dict[Language, dict[str, str]]] = {
         "<": "less than", ">": "greater than", "≤": "at most", "≥": "at least", "≈": "approximately",
         "∝": "is proportional to", "→": "to", "↔": "and", "←": "from", "↑": "increased", "↓": "decreased",
         "%": "percent", "‰": "per mille", "&": "and", "@": "at", "§": "section", "∑": "the sum of",
-        "∫": "the integral of", "∂": "partial", "∇": "nabla", "∈": "in", "♂": "male", "♀": "female",
+        "∫": "the integral of", "∂": "partial", "∇": "nabla", "∈": "in", "♂": "male", "♀": "female", "⊙": "solar",
         "€": "euros", "¥": "yen", "£": "pounds", "$": "dollars", "#": "number", "°": "degrees", "−": "minus",
     },
 }  # fmt: skip
+
+# Behind the letter of a quantity, the sun is its unit: M☉, L⊙, R_☉.
+SUNS: Final[dict[Language, dict[str, str]]] = {
+    "ja": {"M": "太陽質量", "L": "太陽光度", "R": "太陽半径"},
+    "en": {"M": "solar masses", "L": "solar luminosities", "R": "solar radii"},
+}
 
 MONEY: Final = {"$": ("ドル", "dollar"), "€": ("ユーロ", "euro"), "¥": ("円", "yen"), "£": ("ポンド", "pound")}
 ABBREVIATIONS: Final = (

@@ -45,8 +45,8 @@ week  -       週 week
 yr    -       年 year
 year  -       年 year
 Hz    kMGT    ヘルツ hertz =
-rpm   -       回転毎分 revolution_per_minute revolutions_per_minute
-fps   -       フレーム毎秒 frame_per_second frames_per_second
+rpm   -       回転マイフン revolution_per_minute revolutions_per_minute
+fps   -       フレームマイビョー frame_per_second frames_per_second
 K     mμ      ケルビン kelvin =
 °C    -       度 degree_Celsius degrees_Celsius
 °F    -       度エフ degree_Fahrenheit degrees_Fahrenheit
@@ -80,27 +80,32 @@ dB    -       デシベル decibel
 bp    kMG     塩基つい base_pair
 b     kMG     ベース base
 B     kKMGTP  バイト byte
-bps   kMG     ビット毎秒 bit_per_second bits_per_second
+bps   kMG     ビットマイビョー bit_per_second bits_per_second
 pc    kMG     パーセク parsec
 ppm   -       ピーピーエム part_per_million parts_per_million
 ppb   -       ピーピービー part_per_billion parts_per_billion
+atm   -       気圧 atmosphere
 wt%   -       重量パーセント percent_by_weight =
+wt.%  -       重量パーセント percent_by_weight =
 vol%  -       体積パーセント percent_by_volume =
+vol.% -       体積パーセント percent_by_volume =
+at%   -       原子パーセント atomic_percent =
+at.%  -       原子パーセント atomic_percent =
 mol%  -       モルパーセント mole_percent =
 %     -       パーセント percent =
 ‰     -       パーミル per_mille =
 """
 
-# The dictionary knows 毎時, 毎秒 and 毎分, but reads 毎キログラム as ごとキログラム; people say パー there anyway.
-_PER_TIME: Final = {
-    "秒": "毎秒",
-    "分": "毎分",
-    "時間": "毎時",
+# In kana: the dictionary reads 毎分 behind a unit as ごとぶん, 毎キログラム as ごとキログラム. People say パー there anyway.
+PER_TIME: Final = {
+    "秒": "マイビョー",
+    "分": "マイフン",
+    "時間": "マイジ",
     "日": "パーデイ",
     "週": "パーウィーク",
     "年": "パーイヤー",
 }
-_POWERS: Final = {
+POWERS: Final = {
     2: ("平方", "square "),
     3: ("立方", "cubic "),
 }
@@ -119,7 +124,7 @@ def _table() -> dict[str, _Unit]:
         symbol, prefixes, ja, one, *rest = row.split()
         many = one if rest == ["="] else (rest or [one + "s"])[0]
         one, many = one.replace("_", " "), many.replace("_", " ")
-        if symbol not in ("b", "pc"):  # 「3 b」 is a part of a figure, 「10 pc」 are pieces
+        if symbol not in ("b", "pc", "B"):  # 「3 b」 is a part of a figure, 「10 pc」 are pieces, 7B are parameters
             units[symbol] = _Unit(ja, one, many)
         for prefix in prefixes.strip("-"):
             kana, latin = _PREFIXES["k" if prefix == "K" else prefix] if prefix != "P" else ("ペタ", "peta")
@@ -127,8 +132,8 @@ def _table() -> dict[str, _Unit]:
     return units
 
 
-_UNITS: Final = _table()
-_NAME: Final = "|".join(re.escape(symbol) for symbol in sorted(_UNITS, key=len, reverse=True))
+UNITS: Final = _table()
+_NAME: Final = "|".join(re.escape(symbol) for symbol in sorted(UNITS, key=len, reverse=True))
 # m², m2, m^2, s⁻¹, s-1, s^{-1}: superscripts have become ^ before we come here.
 _POWER: Final = r"(?:\^?\(?[-−]?[1-4]\)?(?![0-9.]))?"
 _FACTOR: Final = rf"(?:{_NAME}){_POWER}"
@@ -152,11 +157,21 @@ _PER: Final = re.compile(rf"(?<=[a-zァ-ヶー一-龥乗])/(?P<unit>(?![A-Za-z]{
 _PART: Final = re.compile(rf"(?P<by>[/·⋅]|\s|^)\s?(?P<name>{_NAME})\^?\(?(?P<power>[-−]?[1-4])?\)?")
 
 
+# What a letter belongs to that is glued to a number: C57BL/6J are mice, GPT-4V is a model.
+_NAMED: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z][A-Za-z0-9]*[-/]?\Z")
+
+
+def _before(match: re.Match[str]) -> tuple[int, int]:
+    return max(0, match.start() - 16), match.start()
+
+
 def measured(text: str, language: Language) -> str:
     """`text` with the units behind its numbers written out: 5 mg/kg → 5ミリグラムパーキログラム."""
 
     def with_number(match: re.Match[str]) -> str:
         number, unit = match["number"], match["unit"]
+        if len(unit) == 1 and not match["gap"] and unit.isalpha() and _NAMED.search(match.string, *_before(match)):
+            return match.group()
         if language == "ja":
             return number + _read_ja(unit)
         # An adjective stays singular (a 5-milligram dose), and so does exactly one.
@@ -185,12 +200,12 @@ def _parts(expression: str) -> list[tuple[str, int, bool]]:
 def _read_ja(expression: str) -> str:
     reading = ""
     for name, power, divides in _parts(expression):
-        unit = _UNITS[name].ja
-        if divides and unit in _PER_TIME:
-            reading += _PER_TIME[unit] * power
+        unit = UNITS[name].ja
+        if divides and unit in PER_TIME:
+            reading += PER_TIME[unit] * power
             continue
-        if power in _POWERS:
-            unit = _POWERS[power][0] + unit
+        if power in POWERS:
+            unit = POWERS[power][0] + unit
         elif power > 1:
             unit += f"の{power}乗"
         # With nothing before it, cm⁻¹ is 毎センチメートル; まい in kana, as above.
@@ -201,11 +216,11 @@ def _read_ja(expression: str) -> str:
 def _read_en(expression: str, *, single: bool) -> str:
     words: list[str] = []
     for position, (name, power, divides) in enumerate(_parts(expression)):
-        unit = _UNITS[name]
+        unit = UNITS[name]
         word = unit.one if single or divides or position else unit.many
-        if power in _POWERS:
+        if power in POWERS:
             timed = name in ("s", "h", "min", "sec")
-            word = f"{word} {('squared', 'cubed')[power - 2]}" if timed else _POWERS[power][1] + word
+            word = f"{word} {('squared', 'cubed')[power - 2]}" if timed else POWERS[power][1] + word
         elif power > 1:
             word = f"{word} to the power of {power}"
         if divides:
