@@ -5,12 +5,20 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import dataclass, field
+from itertools import pairwise, zip_longest
 
 from hybrid_mcp.script.morphology import dictionary
 
 _SUDACHI_LIMIT = 16_000
 """Characters of one text that are looked at: Sudachi refuses more than 49,149 bytes."""
+# Nobody searches for an address.
+_ADDRESS = re.compile(r"https?://\S+|www\.\S+|\b(?:doi:\s*)?10\.\d{4,9}/\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.ASCII)
+_LATIN = re.compile(r"(?:\d+[A-Za-z]|[A-Za-z])[A-Za-z0-9]*(?:[-/.][A-Za-z0-9]+)*")
+# Prefixes that say which or how many, not what.
+_JA_COUNTING = frozenset("第 約 各 全 同 当 本 毎 両 ご お 御 計 総 数 他 某".split())
+_TAG = re.compile(r"[\w ・-]+")
+_KANA = re.compile(r"[ぁ-ん]{1,2}|[ァ-ヶー]")
 _EN_WORD = re.compile(r"[A-Za-z][A-Za-z0-9-]*[A-Za-z0-9]")
 # Words of any paper; nobody searches for them.
 _EN_STOP = frozenset(
@@ -41,25 +49,47 @@ def keywords(texts: Sequence[str], title: str, language: str, count: int) -> lis
     """The `count` words most of the text, and above all its title, is about; as they are written there."""
     weight: defaultdict[str, float] = defaultdict(float)
     written: dict[str, str] = {}
+    headline = title.casefold()
     for source, value in ((title, 3.0), *((text, 1.0) for text in texts)):
         for word in _compounds(source) if language == "ja" else _english(source):
             key = word.casefold() if language == "ja" else _stem(word)
-            if word in _JA_STOP or len(word) < 2:
+            # What a hashtag cannot hold would come out mangled (Oct3/4 as Oct34).
+            if word in _JA_STOP or len(word) < 2 or not _TAG.fullmatch(word) or _KANA.fullmatch(word):
                 continue
             written.setdefault(key, word)
             # Longer words say more (海馬 < 空間記憶 < 深層学習モデル), but only up to a point.
             weight[key] += value * min(len(word), 6 if language == "ja" else 16) ** 0.5
+    for key, word in written.items():
+        weight[key] *= (1.5 if word.casefold() in headline else 1.0) * (1.0 if language == "ja" else _nounlike(word))
     chosen: list[str] = []
     for key in sorted(weight, key=lambda key: (-weight[key], key)):
-        if not any(key in other or other in key for other in chosen):
+        if not any(_within(key, other) or _within(other, key) for other in chosen):
             chosen.append(key)
         if len(chosen) == count:
             break
     return [written[key] for key in chosen]
 
 
+def _within(word: str, other: str) -> bool:
+    """Whether `word` is a part of `other`: in Japanese anywhere, in Latin letters a whole word."""
+    if word.isascii():
+        return re.search(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", other) is not None
+    return word in other
+
+
+def _nounlike(words: str) -> float:
+    """How likely English words are the name of something, 0–1, by their endings."""
+    first, last = words.split(" ", maxsplit=1)[0], words.rsplit(" ", maxsplit=1)[-1]
+    if last.endswith(("ly", "ed")) or (first != last and first.endswith(("ly", "ing"))):
+        return 0.3
+    if first == last and first.endswith("ing"):
+        return 0.3
+    return 0.6 if last.endswith(("al", "ic", "ive", "ous", "able", "ible", "ant", "ent", "er", "est")) else 1.0
+
+
 def _english(text: str) -> list[str]:
     """Words that may be key words, and pairs of them that stand together."""
+    text = _ADDRESS.sub(" . ", text)
     words = _EN_WORD.findall(text)
     kept = [word for word in words if word.casefold() not in _EN_STOP]
     pairs = [
@@ -76,17 +106,54 @@ def _stem(words: str) -> str:
 
 
 def _compounds(text: str) -> list[str]:
-    """Runs of nouns, as one word each: 海馬 + 依存 + 記憶. Numbers and lone suffixes are left out."""
+    """Runs of nouns, as one word each: 海馬 + 依存 + 記憶, 非 + アルコール, SGLT2 + 阻害薬, 2 + 型 + 糖尿病.
+
+    Latin words stay whole, which Sudachi would cut (SGLT + 2). Figures and lone suffixes are left out.
+    """
+    text = _ADDRESS.sub("。", text[:_SUDACHI_LIMIT])
     found: list[str] = []
-    run = ""
-    for word in (*dictionary().tokenizer().tokenize(text[:_SUDACHI_LIMIT]), None):
-        part = word.part_of_speech() if word is not None else ("", "", "", "", "", "")
-        surface = word.surface() if word is not None else ""
-        noun = part[0] == "名詞" and part[1] in ("普通名詞", "固有名詞") and part[2] != "副詞可能"
-        if noun or (run and part[0] == "接尾辞" and part[1] == "名詞的" and part[2] != "助数詞"):
-            run += surface
-            continue
-        if run:
-            found.append(run)
-        run = ""
+    start = 0
+    run = _Run()
+    for latin in _LATIN.finditer(text):
+        _add_japanese(run, text[start : latin.start()], found)
+        if latin.group().casefold() in _EN_STOP or (run.words and run.words[-1].isascii()):
+            run.end(found)
+        if latin.group().casefold() not in _EN_STOP:
+            run.words.append(latin.group())
+            run.whole = len(run.words)
+        start = latin.end()
+    _add_japanese(run, text[start:], found)
+    run.end(found)
     return found
+
+
+@dataclass(slots=True)
+class _Run:
+    """Nouns that stand side by side."""
+
+    words: list[str] = field(default_factory=list)
+    whole: int = 0
+    """How many of them make a word that can end here: a prefix or an adjective cannot."""
+
+    def end(self, found: list[str]) -> None:
+        if self.whole:
+            found.append("".join(self.words[: self.whole]))
+        self.words, self.whole = [], 0
+
+
+def _add_japanese(run: _Run, text: str, found: list[str]) -> None:
+    words = list(dictionary().tokenizer().tokenize(text)) if text else []
+    for word, following in zip_longest(words, words[1:]):
+        part, surface = word.part_of_speech(), word.surface()
+        if (part[0] == "名詞" and part[1] in ("普通名詞", "固有名詞") and part[2] != "副詞可能") or (
+            part[0] == "接尾辞" and part[1] == "名詞的" and part[2] != "助数詞" and run.words
+        ):
+            run.words.append(surface)
+            run.whole = len(run.words)
+        elif (part[0] == "接頭辞" and surface not in _JA_COUNTING) or (part[0] == "形状詞" and part[1] == "一般"):
+            run.words.append(surface)
+        elif part[1] == "数詞" and following is not None and following.surface() in ("型", "次元", "量体"):
+            run.end(found)
+            run.words.append(surface)
+        else:
+            run.end(found)

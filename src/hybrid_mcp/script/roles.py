@@ -30,26 +30,21 @@ _CUES: dict[Language, dict[Role, str]] = {
     },
 }
 # Labels of structured abstracts and headings of papers, and the role of what follows them.
-_LABELS: tuple[tuple[Role, str], ...] = (
-    ("aim", r"(?:研究の?)?目的|ねらい|objectives?|aims?|purpose|goals?"),
-    ("background", r"(?:研究の?)?背景|はじめに|序論|緒言|background|introduction|context|importance|rationale"),
-    (
-        "method",
-        r"(?:対象と|研究|実験)?方法|対象|手法|(?:materials? and |patients and )?methods?|methodology|design|setting|participants"
-        r"|interventions?|(?:main )?outcomes?(?: (?:and|&) measures)?|experimental",
-    ),
-    ("result", r"(?:主な)?結果|成績|results?|findings"),
-    (
-        "conclusion",
-        r"結論|考察|結語|まとめ|おわりに|意義|解釈|(?:discussion and )?conclusions?|discussion|interpretation|significance|implications",
-    ),
-)
+_LABELS: dict[Role, str] = {
+    "aim": r"(?:研究の?)?目的|ねらい|objectives?|aims?|purpose|goals?",
+    "background": r"(?:研究の?)?背景|はじめに|序論|緒言|background|introduction|context|importance|rationale",
+    "method": r"(?:対象と|研究|実験)?方法|対象|手法|(?:materials? and |patients and )?methods?|methodology|design|setting|"
+    r"participants|interventions?|(?:main )?outcomes?(?: (?:and|&) measures)?|experimental",
+    "result": r"(?:主な)?結果|成績|results?|findings",
+    "conclusion": r"結論|考察|結語|まとめ|おわりに|意義|解釈|(?:discussion and )?conclusions?|discussion|interpretation|"
+    r"significance|implications",
+}
 _LABEL = re.compile(
     r"\s*(?:[\d０-９]+[.．]?\s*)?(?:"
     + "|".join(
         # A plain word is a label only before a colon, or when the sentence is nothing else.
         rf"(?P<{role}>[【\[［〔](?:{words})[】\]］〕]\s*[:：]?|(?:{words})\s*(?:[:：]|$))"
-        for role, words in _LABELS
+        for role, words in _LABELS.items()
     )
     + r")\s*",
     re.IGNORECASE,

@@ -17,8 +17,6 @@ _HEADING = re.compile(
 )
 # Behind these an item of a list goes on in the next line.
 _GOES_ON = re.compile(r"(?:[、，,・—-]|(?<!はじめ)(?<!おわり)[はがをにのとでへやも])[ \t\r]*$")
-# Japanese is often pasted with a break in the middle of a sentence; joining it must add no space.
-_BROKEN_JA = re.compile(r"(?<=[^\x00-\x7f])[ \t\r\u3000]*\n[ \t\u3000]*|[ \t\r\u3000]*\n[ \t\u3000]*(?=[^\x00-\x7f])")
 # Abbreviations the segmenter takes for sentence ends, seen in abstracts.
 _NOT_AN_END = re.compile(
     r"(?:\b(?:approx|resp|ca|cf|viz|et al|Figs?|Eqs?|Refs?|Tab|Sec|spp?|vs|i\.e|e\.g)\.)\s*$", re.IGNORECASE
@@ -46,7 +44,7 @@ def sentences(text: str, language: str) -> list[str]:
     found: list[str] = []
     for block in _blocks(text, language):
         open_end = False
-        whole = _RUNS.sub(" ", _BROKEN_JA.sub("", block) if language == "ja" else block).strip()
+        whole = _RUNS.sub(" ", _joined(block, language)).strip()
         for piece in _japanese(whole) if language == "ja" else segment("en", whole):
             sentence = piece.strip()
             if not sentence:
@@ -59,15 +57,29 @@ def sentences(text: str, language: str) -> list[str]:
     return found
 
 
-def _blocks(text: str, language: str) -> Iterator[str]:
+def _blocks(text: str, language: str) -> Iterator[list[str]]:
     """Lines that belong together: a paragraph, a heading, an item of a list."""
     block: list[str] = []
     for line in text.split("\n"):
         if block and _begins(line, block, language):
-            yield "\n".join(block)
+            yield block
             block = []
         block.append(line)
-    yield "\n".join(block)
+    yield block
+
+
+def _joined(lines: list[str], language: str) -> str:
+    """Japanese is often pasted with a break in the middle of a sentence; joining it must add no space."""
+    joined = ""
+    parts: list[str] = []
+    for line in lines:
+        words = line.strip()
+        if words and joined:
+            glued = language == "ja" and not (joined[-1].isascii() and words[0].isascii())
+            parts.append("" if glued else " ")
+        parts.append(words)
+        joined = words or joined
+    return "".join(parts)
 
 
 def _begins(line: str, block: list[str], language: str) -> bool:

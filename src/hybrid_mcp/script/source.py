@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,14 @@ from hybrid_mcp.script.sentences import sentences
 
 BODY: tuple[Origin, ...] = ("abstract", "content", "full_text")
 """Origins whose sentences tell the story; the others are facts about the paper."""
+# What comes along when a page is copied: its number, in the middle of a sentence.
+_PAGE_MARK = re.compile(r"[-–—―]\s*\d{1,4}\s*[-–—―]")
+# Rules, page numbers and the like; what closes a sentence (0.05)。) is none.
+_NO_WORDS = re.compile(r"(?!.*[。、）)％%])[\W_]*\d{0,4}[\W_]*")
+_REFERENCES = re.compile(
+    r"(?:\d+[.．]?\s*)?[【\[［■]?\s*(?:参考文献|引用文献|文献|references|bibliography|literature cited)\s*[】\]］]?\s*[:：]?",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +64,12 @@ def source_of_paper(paper: Paper) -> Source:
         pieces.append(("authors", ", ".join(paper.authors)))
     if paper.publication_year:
         pieces.append(("publication_year", str(paper.publication_year)))
-    abstract = sentences(paper.abstract, body_language)
+    abstract = _cut(paper.abstract, body_language)
     pieces += [("abstract", text) for text in abstract]
     if paper.full_text:
         # The abstract usually stands in the full text too; it is told once.
         known = set(abstract)
-        pieces += [("full_text", text) for text in sentences(paper.full_text, body_language) if text not in known]
+        pieces += [("full_text", text) for text in _cut(paper.full_text, body_language) if text not in known]
     return _numbered(paper.title, paper, body_language, pieces)
 
 
@@ -68,7 +77,7 @@ def source_of_text(title: str, content: str) -> Source:
     """Number a title and some content."""
     language = languages.detect(content)
     pieces: list[tuple[Origin, str]] = [("title", title)]
-    pieces += [("content", text) for text in sentences(content, language)]
+    pieces += [("content", text) for text in _cut(content, language)]
     return _numbered(title, None, language, pieces)
 
 
@@ -87,6 +96,29 @@ def writable(source: Source, asked: Language | None) -> Language:
         f"{asked or 'Japanese or English'}. Ask for the source's own language, or let your client's model write "
         "with the prompt write_script and hand the result to save_script.",
     )
+
+
+def _cut(text: str, language: str) -> list[str]:
+    """The sentences of a pasted text, without page marks, rules and the list of references."""
+    kept: list[str] = []
+    across = False
+    for line in text.split("\n"):
+        words = line.strip()
+        if kept and _REFERENCES.fullmatch(words):
+            break
+        if _PAGE_MARK.fullmatch(words):
+            # The sentence may go on behind the mark and the empty lines around it.
+            across = True
+            while kept and not kept[-1].strip():
+                kept.pop()
+        elif not words:
+            if not across:
+                kept.append(line)
+        elif not _NO_WORDS.fullmatch(words):
+            kept.append(line)
+            across = False
+    found = sentences("\n".join(kept), language)
+    return [sentence for sentence in found if any(char.isalpha() for char in sentence)]
 
 
 def _numbered(title: str, paper: Paper | None, language: str, pieces: list[tuple[Origin, str]]) -> Source:
