@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faster_whisper.tokenizer import _LANGUAGE_CODES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hybrid_mcp.artifacts import Artifacts, Draft
 from hybrid_mcp.errors import HybridError, InvalidInput, MediaRefused, NotFound, PathRefused, StorageError
+from hybrid_mcp.stt import recording
 from hybrid_mcp.stt import transcribe as verb
 from hybrid_mcp.stt.interface import OnHeard, Segment, Transcript, Word
+from hybrid_mcp.stt.spoken import NAMES, code_of, unheard
 from hybrid_mcp.stt.transcribe import Heard, transcribe
 
 SOUND = b"RIFF....a recording"
@@ -30,6 +33,7 @@ class Listener:
     """Hears the bytes of the file as words."""
 
     name = "listener 1"
+    weights = "abc"
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str | None]] = []
@@ -37,6 +41,9 @@ class Listener:
         self.waiting = asyncio.Event()
         self.go_on = asyncio.Event()
         self.go_on.set()
+
+    async def identity(self) -> str:
+        return f"{self.name} {self.weights}"
 
     async def recognize(self, audio: Path, *, language: str | None, on_heard: OnHeard) -> Transcript:
         self.asked.append((audio.name, language))
@@ -146,13 +153,56 @@ async def test_other_bytes_another_language_or_another_engine_are_heard_anew(pla
     }
     place.listener.name = "listener 2"
     ids.add((await place(path)).artifact.id)
-    assert len(ids) == len(place.listener.asked) == 4
+    place.listener.weights = "def"
+    ids.add((await place(path)).artifact.id)
+    assert len(ids) == len(place.listener.asked) == 5
 
 
-async def test_a_region_and_case_do_not_make_another_language(place: Place) -> None:
+async def test_new_rules_for_subtitles_make_another_transcript(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     path = place.file()
-    assert (await place(path, language="ja")) == (await place(path, language=" JA-jp "))
+    before = await place(path)
+    monkeypatch.setattr(verb, "_LAYOUT", verb._LAYOUT + 1)
+    assert (await place(path)).artifact.id != before.artifact.id
+
+
+@pytest.mark.parametrize("written", [" JA-jp ", "Japanese", "日本語", "ja_JP.UTF-8", "japanese (Japan)", "ＪＡ"])
+async def test_a_language_may_be_written_in_several_ways(place: Place, written: str) -> None:
+    path = place.file()
+    assert (await place(path, language="ja")) == (await place(path, language=written))
     assert place.listener.asked == [("talk.wav", "ja")]
+
+
+@pytest.mark.parametrize("written", [None, "", " ", "auto", "Auto", "自動"])
+async def test_a_language_may_be_left_to_the_engine(place: Place, written: str | None) -> None:
+    await place(place.file(), language=written)
+    assert place.listener.asked == [("talk.wav", None)]
+
+
+@pytest.mark.parametrize(
+    ("written", "nearest"),
+    [
+        ("jp", "Japanese (ja)"),
+        ("Japanes", "Japanese (ja)"),
+        ("日本", "Japanese (ja)"),
+        ("germn", "German (de)"),
+        ("klingon", "Lingala (ln)"),
+        ("x" * 5000, "English (en)"),
+    ],
+)
+async def test_an_unknown_language_is_refused_with_the_nearest_before_anything_is_read(
+    place: Place, written: str, nearest: str
+) -> None:
+    refused = await place.refusal(place.file(), NotFound, language=written)
+    assert nearest in refused.text("en")
+    assert "自動で判定" in refused.text("ja")
+    assert len(refused.text("ja")) < 400
+
+
+def test_every_language_whisper_hears_has_names() -> None:
+    assert set(_LANGUAGE_CODES) == set(NAMES)
+    for code, name in NAMES.items():
+        assert code_of(name.en) == code_of(name.ja) == code_of(code.upper()) == code
+    assert unheard("ja", ["en"]).text("en").count("(en)") == 1
 
 
 async def test_two_who_ask_at_once_share_the_work(place: Place) -> None:
@@ -181,14 +231,14 @@ async def test_a_recording_rewritten_between_two_readings_is_refused(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = place.file()
-    copy = verb._copy
+    digest = recording.Recording.digest
 
-    def then_rewrite(opened: verb._Opened, to: Path | None, max_bytes: int) -> str:
-        digest = copy(opened, to, max_bytes)
+    def then_rewrite(opened: recording.Recording, max_bytes: int, copy_to: Path | None = None) -> str:
+        found = digest(opened, max_bytes, copy_to)
         path.write_bytes(SOUND[::-1])
-        return digest
+        return found
 
-    monkeypatch.setattr(verb, "_copy", then_rewrite)
+    monkeypatch.setattr(recording.Recording, "digest", then_rewrite)
     assert "changed" in (await place.refusal(path, MediaRefused)).text("en")
 
 
@@ -203,7 +253,9 @@ async def test_cancelling_leaves_nothing_behind(place: Place) -> None:
     assert list(place.artifacts.root.iterdir()) == []
 
 
-@pytest.mark.parametrize("form", ["{}", "  {}\n", "file://{}", "file://localhost{}", "FILE://{}"])
+@pytest.mark.parametrize(
+    "form", ["{}", "  {}\n", '"{}"', " '{}' ", "“{}”", "「{}」", "file://{}", "file://localhost{}", "FILE://{}"]
+)
 async def test_a_path_may_be_written_in_several_ways(place: Place, form: str) -> None:
     assert (await place(form.format(place.file()))).transcript.segments
 
@@ -353,7 +405,7 @@ async def test_a_link_put_there_between_check_and_opening_is_not_followed(
     path = folder / "x.wav"
     path.write_bytes(SOUND)
     (place.secret / "x.wav").write_bytes(b"the secret")
-    open_below = verb._open_below
+    open_below = recording._open_below
 
     def swap_first(root: Path, real: Path) -> int:
         path.unlink()
@@ -364,7 +416,7 @@ async def test_a_link_put_there_between_check_and_opening_is_not_followed(
             folder.symlink_to(place.secret)
         return open_below(root, real)
 
-    monkeypatch.setattr(verb, "_open_below", swap_first)
+    monkeypatch.setattr(recording, "_open_below", swap_first)
     await place.refusal(path, PathRefused)
 
 
@@ -373,14 +425,14 @@ async def test_a_pipe_put_there_between_check_and_opening_does_not_block(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = place.file()
-    open_below = verb._open_below
+    open_below = recording._open_below
 
     def swap_first(root: Path, real: Path) -> int:
         path.unlink()
         os.mkfifo(path)
         return open_below(root, real)
 
-    monkeypatch.setattr(verb, "_open_below", swap_first)
+    monkeypatch.setattr(recording, "_open_below", swap_first)
     async with asyncio.timeout(30):
         assert "regular" in (await place.refusal(path, PathRefused)).text("en")
 
@@ -409,7 +461,7 @@ async def test_a_recording_that_grows_over_the_limit_while_it_is_read_is_refused
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = place.file(content=b"x" * 1000)
-    open_below = verb._open_below
+    open_below = recording._open_below
     fstat = os.fstat
 
     def grow_after_check(descriptor: int) -> os.stat_result:
@@ -422,7 +474,7 @@ async def test_a_recording_that_grows_over_the_limit_while_it_is_read_is_refused
         monkeypatch.setattr(os, "fstat", grow_after_check)
         return open_below(root, real)
 
-    monkeypatch.setattr(verb, "_open_below", watched)
+    monkeypatch.setattr(recording, "_open_below", watched)
     await place.refusal(path, MediaRefused)
 
 
@@ -508,6 +560,17 @@ async def test_audio_made_here_is_heard_by_its_id(place: Place, names: tuple[str
     await place(f"audio://{await narrated(place, *names)}")
     assert place.listener.asked == [(chosen, None)]
     assert place.listener.bytes == [chosen.encode()]
+
+
+@pytest.mark.parametrize("form", ["audio://{}", " audio://{}", "audio://{}/", "AUDIO://{}", '"audio://{}"', "audio:{}"])
+async def test_audio_made_here_is_known_however_its_id_is_written(place: Place, form: str) -> None:
+    made = await narrated(place, "narration.wav")
+    heard = await place(form.format(made))
+    assert heard.of is not None
+    assert heard.of.id == made
+    again = await place(place.artifacts.root / made / "narration.wav")
+    assert again.artifact == heard.artifact
+    assert again.of is None
 
 
 async def test_an_unknown_audio_id_is_refused_with_the_nearest(place: Place) -> None:

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hybrid_mcp.errors import DeadlineExceeded, EngineError, InvalidInput, ModelMissing
+from hybrid_mcp.errors import DeadlineExceeded, EngineError, InvalidInput
 from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, OnProgress
+from hybrid_mcp.threads import ended, in_thread
 
 _SEED = 20_261_122
 """Any fixed number: the same request gives the same answer."""
@@ -53,16 +54,26 @@ class LlamaCpp:
     languages: tuple[str, ...] = ("en",)
     """The embedded weights (SmolLM2-135M) answer Japanese with repeated garbage (measured)."""
 
-    def __init__(self, weights: Path, *, context_tokens: int = 4096, threads: int = 0, deadline: float = 120.0) -> None:
+    def __init__(
+        self,
+        model: str,
+        weights: Callable[[], Path],
+        *,
+        context_tokens: int,
+        deadline: float,
+        threads: int = 0,
+    ) -> None:
         """Nothing is opened yet.
 
         Args:
-            weights: the GGUF file.
+            model: what the model is called.
+            weights: finds the GGUF file. Called in a thread at first use, and again after a failure: weights
+                that were fetched meanwhile are found.
             context_tokens: room for prompt and answer together; the model's own limit also holds.
-            threads: CPU threads; 0 means all cores.
             deadline: seconds one answer is given.
+            threads: CPU threads; 0 means all cores.
         """
-        self.model = weights.stem
+        self.model = model
         self._weights = weights
         self._context_tokens = context_tokens
         self._threads = threads or os.cpu_count() or 1
@@ -106,7 +117,7 @@ class LlamaCpp:
                 ) from error
             finally:
                 run.stop.set()
-                await _ended(work)
+                await ended(work)
             with _llama_errors(schema=request.json_schema is not None):
                 work.result()
             return self._answer(request, run)
@@ -116,39 +127,31 @@ class LlamaCpp:
         async with self._turn:
             if self._thread is None:
                 return
-            work = asyncio.get_running_loop().run_in_executor(self._thread, self._drop)
-            await _ended(work)
+            await in_thread(self._drop, self._thread)
             self._thread.shutdown()
             self._thread = None
 
     async def _load(self) -> None:
         if self._server is not None:
             return
-        if not self._weights.is_file():
-            raise ModelMissing(
-                ja=f"言語モデルの重み {self._weights} がありません。`hybrid-mcp models fetch` で取得してください。",
-                en=f"The weights of the language model, {self._weights}, are not here. "
-                "Fetch them with `hybrid-mcp models fetch`.",
-            )
+        weights = await in_thread(self._weights)
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="llama.cpp")
-        work = asyncio.get_running_loop().run_in_executor(self._thread, self._open)
-        await _ended(work)
         try:
-            work.result()
+            await in_thread(lambda: self._open(weights), self._thread)
         except (RuntimeError, MemoryError) as error:
             raise EngineError(
-                ja=f"言語モデル {self._weights} を読み込めません ({error})。ファイルが壊れているか、メモリが"
-                "足りません。ファイルを消して `hybrid-mcp models fetch` で取り直してください。",
-                en=f"The language model {self._weights} cannot be loaded ({error}): the file is damaged or "
-                "memory is short. Delete it and run `hybrid-mcp models fetch`.",
+                ja=f"言語モデル {weights} を読み込めません ({error})。ファイルが壊れているか、メモリが"
+                "足りません。壊れたファイルは `hybrid-mcp models fetch` が取り直します。",
+                en=f"The language model {weights} cannot be loaded ({error}): the file is damaged or memory is "
+                "short. A damaged file is fetched anew by `hybrid-mcp models fetch`.",
             ) from error
 
-    def _open(self) -> None:
+    def _open(self, weights: Path) -> None:
         import xllamacpp  # noqa: PLC0415  (loads llama.cpp)
 
         params = xllamacpp.CommonParams()
-        params.model.path = str(self._weights)
+        params.model.path = str(weights)
         params.n_ctx = self._context_tokens
         params.n_batch = params.n_ubatch = _PROMPT_BATCH
         params.n_parallel = 1
@@ -207,7 +210,7 @@ class LlamaCpp:
                 "HYBRID_MCP_LLM__CONTEXT_TOKENS.",
             )
         if schema and "grammar" in said:
-            return _unusable(said)
+            return _unenforceable(said)
         if error.get("type") == "invalid_request_error":
             return InvalidInput(
                 ja=f"llama.cpp が依頼を受け付けませんでした: {said}",
@@ -301,14 +304,17 @@ def _check_schema(schema: dict[str, Any]) -> None:
     try:
         size = len(json.dumps(schema, ensure_ascii=False, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
-        raise _unusable(f"it is not JSON ({error})") from error
+        raise _unusable(f"JSON ではありません ({error})", f"it is not JSON ({error})") from error
     if size > _SCHEMA_CHARACTERS:
-        raise _unusable(f"it has {size} characters, more than {_SCHEMA_CHARACTERS}")
+        raise _unusable(
+            f"{size} 文字あり、上限の {_SCHEMA_CHARACTERS} 文字を超えています",
+            f"it has {size} characters, more than {_SCHEMA_CHARACTERS}",
+        )
     left: list[tuple[Any, int]] = [(schema, 1)]
     while left:
         value, depth = left.pop()
         if depth > _SCHEMA_DEPTH:
-            raise _unusable(f"it is nested deeper than {_SCHEMA_DEPTH}")
+            raise _unusable(f"入れ子が {_SCHEMA_DEPTH} 段を超えています", f"it is nested deeper than {_SCHEMA_DEPTH}")
         if isinstance(value, list):
             left.extend((item, depth + 1) for item in value)
         if not isinstance(value, dict):
@@ -316,7 +322,10 @@ def _check_schema(schema: dict[str, Any]) -> None:
         for lower, upper in _BOUNDS:
             least, most = value.get(lower), value.get(upper)
             if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
-                raise _unusable(f"{lower} {least} is greater than {upper} {most}")
+                raise _unusable(
+                    f"{lower} ({least}) が {upper} ({most}) より大きくなっています",
+                    f"{lower} {least} is greater than {upper} {most}",
+                )
         if isinstance(pattern := value.get("pattern"), str):
             _check_pattern(pattern)
         left.extend((item, depth + 1) for key, item in value.items() if key not in _LITERAL)
@@ -326,19 +335,29 @@ def _check_pattern(pattern: str) -> None:
     try:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        raise _unusable(f"the pattern {pattern!r} is not a regular expression ({error})") from error
+        raise _unusable(
+            f"pattern の {pattern!r} は正規表現として読めません ({error})",
+            f"the pattern {pattern!r} is not a regular expression ({error})",
+        ) from error
     # Python takes `{ 5,2}` literally where llama.cpp may read numbers: any braces with spaces are refused.
     if re.search(r"\{[^}]*\s", pattern) or _OTHER_GROUP.search(pattern):
-        raise _unusable(f"the pattern {pattern!r} uses what llama.cpp does not support")
+        raise _unusable(
+            f"pattern の {pattern!r} には llama.cpp が扱えない書き方があります",
+            f"the pattern {pattern!r} uses what llama.cpp does not support",
+        )
     if not (pattern.startswith("^") and pattern.endswith("$")):
-        raise _unusable(f"the pattern {pattern!r} must begin with ^ and end with $")
+        raise _unusable(
+            f"pattern の {pattern!r} は ^ で始め、$ で終えてください",
+            f"the pattern {pattern!r} must begin with ^ and end with $",
+        )
 
 
-def _unusable(why: str) -> InvalidInput:
-    return InvalidInput(
-        ja=f"この JSON スキーマは使えません: {why}。",
-        en=f"This JSON schema cannot be used: {why}.",
-    )
+def _unusable(ja: str, en: str) -> InvalidInput:
+    return InvalidInput(ja=f"この JSON スキーマは使えません: {ja}。", en=f"This JSON schema cannot be used: {en}.")
+
+
+def _unenforceable(said: str) -> InvalidInput:
+    return _unusable(f"llama.cpp が文法に直せません ({said})", f"llama.cpp cannot make a grammar of it ({said})")
 
 
 @contextlib.contextmanager
@@ -348,18 +367,5 @@ def _llama_errors(*, schema: bool) -> Iterator[None]:
         yield
     except (ValueError, RuntimeError, MemoryError) as error:
         if schema and "schema" in str(error):
-            raise _unusable(str(error).rpartition("generation failed: ")[2]) from error
+            raise _unenforceable(str(error).rpartition("generation failed: ")[2]) from error
         raise EngineError(ja=f"llama.cpp が失敗しました: {error}", en=f"llama.cpp failed: {error}") from error
-
-
-async def _ended(work: asyncio.Future[None]) -> None:
-    """Wait until the thread has stopped, also when cancelled meanwhile: only then may another begin."""
-    cancelled: asyncio.CancelledError | None = None
-    while not work.done():
-        try:
-            await asyncio.wait((work,))
-        except asyncio.CancelledError as error:
-            cancelled = error
-    work.exception()  # marks it as seen, for whoever leaves by another error
-    if cancelled is not None:
-        raise cancelled

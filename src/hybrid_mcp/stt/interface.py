@@ -57,10 +57,18 @@ class Recognizer(Protocol):
     """An engine that hears."""
 
     name: str
-    """Engine, version and model: part of what a transcript's id is made from."""
+    """Engine, version and model, for people."""
+
+    async def identity(self) -> str:
+        """What it hears with, told apart further than by `name`: part of what a transcript's id is made from.
+
+        Raises:
+            ModelMissing: the weights are not here.
+        """
+        ...
 
     async def recognize(self, audio: Path, *, language: str | None, on_heard: OnHeard) -> Transcript:
-        """Hear the first audio stream of `audio`, in `language` or whatever it turns out to be.
+        """Hear the first audio stream of `audio`, in `language` (a code) or whatever it turns out to be.
 
         Silence gives no segments. Cancelling stops at the next segment.
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 
-from rapidfuzz.distance import Levenshtein
-
 
 def character_error_rate(said: str, heard: str) -> float:
     """Characters that must be changed, added or removed to make `heard` into `said`, per character said.
@@ -23,6 +21,8 @@ def word_error_rate(said: str, heard: str) -> float:
 
 
 def _rate(said: str | list[str], heard: str | list[str]) -> float:
+    from rapidfuzz.distance import Levenshtein  # noqa: PLC0415  (12 ms that only a comparison should cost)
+
     if not said:
         return 1.0 if heard else 0.0
     return Levenshtein.distance(said, heard) / len(said)

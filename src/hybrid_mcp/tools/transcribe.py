@@ -8,13 +8,17 @@ from mcp.server.mcpserver import Context
 from pydantic import BaseModel, Field
 
 from hybrid_mcp.app import App
+from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script.model import CleanText
 from hybrid_mcp.stt.score import character_error_rate
+from hybrid_mcp.stt.transcribe import Heard
 from hybrid_mcp.stt.transcribe import transcribe as hear
+from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.context import LentApp, Progress
 
 _SHOWN = 6000
 """Characters of the transcript in the answer; the rest is in its file."""
+_NOTHING = Bilingual(ja="音声から言葉は聞き取れませんでした。", en="No speech was heard.")
 
 
 class TranscriptAnswer(BaseModel):
@@ -48,7 +52,7 @@ async def transcribe(
     ],
     language: Annotated[
         CleanText | None,
-        Field(max_length=20, description="Language code such as ja or en; default: told from the sound."),
+        Field(max_length=20, description="Language such as ja, en-US or Japanese; default: told from the sound."),
     ] = None,
     format: Annotated[  # noqa: A002
         Literal["text", "srt", "vtt", "json"],
@@ -69,13 +73,17 @@ async def transcribe(
         max_bytes=app.settings.stt.max_bytes,
         on_heard=Progress(ctx),
     )
+    # A thread's work: the file, and the comparison of two long texts.
+    return await in_thread(lambda: _answer(heard, format, app.settings.language))
+
+
+def _answer(heard: Heard, form: str, language: Language) -> TranscriptAnswer:
     transcript = heard.transcript
-    name = "transcript.txt" if format == "text" else f"transcript.{format}"
+    name = "transcript.txt" if form == "text" else f"transcript.{form}"
     text = heard.artifact.read_text(name).strip()
     rate = None
-    if source.startswith("audio://"):
-        spoken = app.artifacts.get(source.removeprefix("audio://"), "audio").summary["spoken_text"]
-        rate = round(character_error_rate(spoken, transcript.text), 4)
+    if heard.of is not None:
+        rate = round(character_error_rate(heard.of.summary["spoken_text"], transcript.text), 4)
     return TranscriptAnswer(
         transcript_id=heard.artifact.id,
         text=text[:_SHOWN],
@@ -90,7 +98,5 @@ async def transcribe(
         words=sum(len(segment.words) for segment in transcript.segments),
         engine=transcript.engine,
         heard_back_error_rate=rate,
-        note=""
-        if transcript.segments
-        else {"ja": "音声から言葉は聞き取れませんでした。", "en": "No speech was heard."}[app.settings.language],
+        note="" if transcript.segments else _NOTHING.in_(language),
     )
