@@ -86,7 +86,7 @@ def _common(language: Language) -> tuple[Rule, ...]:
             lambda match: (" " * en if match["gap"] is not None else "") + suns[match["letter"]],
         ),
         # BALB/c, C57BL/6J: strains of mice are no quotients
-        _rule(r"(?<![A-Za-z0-9])(BALB|DBA|C3H|FVB|NOD|MRL|AKR|CBA|SJL|129|A(?=/J))/(?=(?:c|He[JN]|N|J|lpr|SCID|scid|ShiLtJ|Sv|[12])(?![a-z0-9]))", r"\1-"),
+        _rule(r"(?<![A-Za-z0-9])(BALB|DBA|C3H|FVB|NOD|MRL|AKR|CBA|SJL|A(?=/J))/(?=(?:c|He[JN]|N|J|lpr|SCID|scid|ShiLtJ|[12])(?![a-z0-9]))", r"\1-"),
         _rule(r"(?<![A-Za-z0-9])C57BL/(?=[0-9K])", "C57BL"),
         # 1,234,567; a list of numbers (1,2,3) has no groups of three
         _rule(r"(?<![0-9.,])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9]|,[0-9])", lambda match: match.group().replace(",", "")),
@@ -105,7 +105,7 @@ def _common(language: Language) -> tuple[Rule, ...]:
         measured_rule(language),
         # 10^6, x^2, 10^{-3}, R^2; units have had their powers
         _rule(
-            r"(?P<base>[0-9A-Za-zα-ω)ァ-ヶー])\s?\^(?P<exponent>\{[^{}^]{1,8}\}|\([-−–]?[0-9]+\)|[-−–]?(?:[0-9]+|[a-z](?![a-z])))",
+            r"(?P<base>[0-9A-Za-zα-ω)ァ-ヶー])\s?\^(?P<exponent>\{[^{}^]{1,8}\}|\([-−–]?[0-9]+\)|[-−–]?(?:[0-9]+(?:\.[0-9]+)?|[a-z](?![a-z])))",
             raised,
         ),
         measured_rule(language),

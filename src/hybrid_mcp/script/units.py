@@ -154,11 +154,15 @@ _BARE: Final = re.compile(
     rf"(?<![A-Za-z0-9/])(?P<unit>(?!(?:{_NAME})/[A-Za-zμ](?![A-Za-z])(?<!L)){_FACTOR}/{_FACTOR}){_END}"
 )
 _PER: Final = re.compile(rf"(?<=[a-zァ-ヶー一-龥乗])/(?P<unit>(?![A-Za-z]{_END}){_FACTOR}){_END}")
+# 単位はmg/日: what stands behind the slash is read by its own rule.
+_BARE_JA: Final = re.compile(rf"(?<![A-Za-z0-9/\-])(?P<unit>{_FACTOR})(?=/(?:時間|[秒分日週月年])(?![一-龥]))")
 _PART: Final = re.compile(rf"(?P<by>[/·⋅]|\s|^)\s?(?P<name>{_NAME})\^?\(?(?P<power>[-−]?[1-4])?\)?")
 
 
 # What a letter belongs to that is glued to a number: C57BL/6J are mice, GPT-4V is a model.
 _NAMED: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z][A-Za-z0-9]*[-/]?\Z")
+
+_LONE: Final = re.compile("[A-Za-z](?:[-−]?[1-4])?")
 
 
 def _before(match: re.Match[str]) -> tuple[int, int]:
@@ -170,7 +174,7 @@ def measured(text: str, language: Language) -> str:
 
     def with_number(match: re.Match[str]) -> str:
         number, unit = match["number"], match["unit"]
-        if len(unit) == 1 and not match["gap"] and unit.isalpha() and _NAMED.search(match.string, *_before(match)):
+        if not match["gap"] and _LONE.fullmatch(unit) and _NAMED.search(match.string, *_before(match)):
             return match.group()
         if language == "ja":
             return number + _read_ja(unit)
@@ -185,7 +189,8 @@ def measured(text: str, language: Language) -> str:
     def per(match: re.Match[str]) -> str:
         return _read_ja("/" + match["unit"]) if language == "ja" else _read_en("/" + match["unit"], single=True)
 
-    return _PER.sub(per, _BARE.sub(bare, _MEASURED.sub(with_number, text)))
+    text = _PER.sub(per, _BARE.sub(bare, _MEASURED.sub(with_number, text)))
+    return _BARE_JA.sub(bare, text) if language == "ja" else text
 
 
 def _parts(expression: str) -> list[tuple[str, int, bool]]:
