@@ -1,4 +1,5 @@
 import itertools
+import re
 from typing import get_args
 
 import pytest
@@ -11,6 +12,7 @@ from hybrid_mcp.script.model import Paper, Script, Style
 from hybrid_mcp.script.roles import roles
 from hybrid_mcp.script.sentences import sentences
 from hybrid_mcp.script.source import source_of_paper, source_of_text, writable
+from hybrid_mcp.script.telling import told
 
 STYLES = get_args(Style)
 
@@ -156,3 +158,175 @@ def test_the_description_has_chapters_source_and_tags(japanese_paper: Paper) -> 
     assert "0:00 はじめに" in script.description
     assert "10.1016/j.cell.2006.07.024" in script.description
     assert "#線維芽細胞" in script.description
+
+
+def told_of(text: str, style: Style = "popular", *, paper: bool = True, follows: bool = False) -> str:
+    source = source_of_paper(Paper(title="題", authors=[], abstract=text)) if paper else source_of_text("題", text)
+    language = "ja" if source.language == "ja" else "en"
+    return told(text, style, language, follows=follows, source=source)  # type: ignore[arg-type]
+
+
+def lines_of(paper: Paper, style: Style, language: str) -> list[str]:
+    return [line.text for line in compose(source_of_paper(paper), style, language).lines]  # type: ignore[arg-type]
+
+
+def test_the_whole_share_tells_every_sentence() -> None:
+    body = [f"指標{n}を調べた結果、値は{n / 7:.3f}%増加した。" for n in range(1, 60)]
+    plan = outline(source_of_text("指標", "".join(body)), "educational", "ja")
+    assert sum(len(section.sentences) for section in plan.sections) == 59
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "(1.5 ± 0.2) × 10⁹",
+        "Na2Fe(SO4)2",
+        "Ca(OH)₂",
+        "Fe(III)",
+        "YSZ(100)",
+        "f(x)",
+        "β-(1→3)-グルカン",
+        "3.028(23)%",
+        "(a)では鉄を、(b)",
+        "試料（ただし鉄を除く）",
+        "菌（または酵母）",
+        "幹細胞（iPS細胞）と名づけた細胞",
+    ],
+)
+def test_brackets_that_mean_something_stay(part: str) -> None:
+    assert part in told_of(f"値は{part}で測定した。")
+
+
+def test_statistics_are_for_those_who_learn() -> None:
+    text = "死亡は有意に減少した（HR 0.72, 95%CI 0.6–0.8, p < 0.01）。"
+    assert "HR 0.72" in told_of(text, "educational")
+    assert "HR 0.72" in told_of(text, "academic")
+    assert told_of(text, "popular") == "死亡は有意に減少しました。"
+
+
+@pytest.mark.parametrize(
+    "citation",
+    [
+        "（Smith et al., 2020）",
+        "（田中ら, 2019）",
+        "[12]",
+        "[3,4]",
+        "[1–3]",
+        "（図1）",
+        "(Fig. 2)",
+        "（Ito & Sato 2019）",
+    ],
+)
+def test_citations_are_not_told(citation: str) -> None:
+    assert told_of(f"睡眠は記憶を固める{citation}。", "academic") == "睡眠は記憶を固める。"
+
+
+@pytest.mark.parametrize("aside", ["(n = 2048)", "(NGC 1365)", "（2019年4月）", "(May 2020)", "（表面）", "[0,1]"])
+def test_years_alone_are_no_citations(aside: str) -> None:
+    assert aside in told_of(f"銀河{aside}を調べた。", "academic")
+
+
+def test_only_authors_of_papers_become_a_team() -> None:
+    assert told_of("私たちはマウスを調べた。") == "研究チームはマウスを調べました。"
+    assert told_of("私たちは毎晩眠る。", paper=False) == "私たちは毎晩眠ります。"
+    assert told_of("私たちの睡眠は短い。") == "私たちの睡眠は短いです。"
+    assert told_of("本手法は日本研究に使える。") == "この手法は日本研究に使えます。"
+    assert told_of("Methods: We tested mice.") == "The authors tested mice."
+    assert told_of("We all sleep.", paper=False) == "We all sleep."
+
+
+@pytest.mark.parametrize("connective", ["そこで", "ただ、", "逆に、", "実際、", "しかし、"])
+def test_connectives_need_the_sentence_before(connective: str) -> None:
+    text = f"{connective}本研究では眠りを調べた。"
+    assert told_of(text) == "この研究では眠りを調べました。"
+    assert told_of(text, follows=True).startswith(connective)
+    assert told_of("First experiments failed.") == "First experiments failed."
+
+
+def test_what_points_back_stays_with_what_it_points_at() -> None:
+    text = "従来、眠りの役割は不明であった。眠りを測定した。これは有意に増加したことを示した。"
+    for style in STYLES:
+        plan = outline(source_of_text("眠り", text), style, "ja", 5)
+        assert [section for section in plan.sections if {3, 4} & set(section.sentences)] == [
+            section for section in plan.sections if {3, 4} <= set(section.sentences)
+        ]
+
+
+def test_a_question_is_told_with_its_answer() -> None:
+    text = "なぜ眠るのか。" + "記憶を固めるためである。" + "眠りの時間を測定した結果、増加した。" * 3
+    for minutes in (0.3, 0.5, 0.7, 1.0, 2.0):
+        plan = outline(source_of_text("眠り", text), "popular", "ja", minutes)
+        numbers = {number for section in plan.sections for number in section.sentences}
+        assert 2 not in numbers or 3 in numbers
+
+
+@pytest.mark.parametrize(
+    ("abstract", "language"),
+    [
+        ("【背景】眠りは短い。【方法】値は増加した。記録した。【結果】患者を用いた。【結論】短い。", "ja"),
+        ("背景：眠りは短い。方法：値は増加した。記録した。結果：患者を用いた。結論：短い。", "ja"),
+        ("背景\n眠りは短い。\n方法\n値は増加した。記録した。\n結果\n患者を用いた。\n結論\n短い。", "ja"),
+        ("Background: Sleep is short. Methods: It rose. It fell. Results: Mice were used. Conclusions: Short.", "en"),
+    ],
+)
+def test_labels_decide_the_parts_and_are_not_told(abstract: str, language: str) -> None:
+    paper = Paper(title="題" if language == "ja" else "Sleep", authors=[], abstract=abstract)
+    source = source_of_paper(paper)
+    plan = outline(source, "educational", language, 5)  # type: ignore[arg-type]
+    titles = (
+        ["背景", "方法", "結果", "まとめと意義"]
+        if language == "ja"
+        else ["Background", "Method", "Results", "What follows"]
+    )
+    assert [section.title for section in plan.sections] == titles
+    assert [len(section.sentences) for section in plan.sections] == [1, 2, 1, 1]
+    for style in STYLES:
+        texts = [line.text for line in compose(source, style, language, 5).lines if line.grounded]  # type: ignore[arg-type]
+        assert not [
+            text for text in texts if re.match(r"【|背景|方法[：:]|Background|Methods|Results|Conclusions", text)
+        ]
+    assert any("背景" in s.text or "Background" in s.text for s in source.sentences)
+
+
+def test_pasted_junk_is_no_part_of_the_source() -> None:
+    text = "眠りは大切である。記憶を\n- 12 -\n固める。\n-----\n13\n終わる。\n参考文献\n1. 田中. 眠り. 2019."
+    source = source_of_text("眠り", text)
+    assert [sentence.text for sentence in source.body] == ["眠りは大切である。", "記憶を固める。", "終わる。"]
+
+
+@pytest.mark.parametrize(
+    ("authors", "said"),
+    [
+        (["高橋和利", "山中伸弥"], "高橋和利さんと山中伸弥さんによる"),
+        (["Jumper, J.", "高橋和利"], "J. Jumperと高橋和利さんによる"),
+        (["Jumper, J.", "Evans, R.", "Green, T.", "Figurnov, M."], "J. Jumperらによる"),
+        (["高橋和利", "山中伸弥", "田中一郎", "鈴木花子"], "高橋和利さんらによる"),
+        (["Martin Luther King, Jr."], "Martin Luther King, Jr.による"),
+    ],
+)
+def test_authors_are_named_as_they_are_spoken_of(authors: list[str], said: str) -> None:
+    paper = Paper(title="題", authors=authors, abstract="眠りを調べた。")
+    assert [text for text in lines_of(paper, "popular", "ja") if text.startswith(said)]
+
+
+def test_a_farewell_names_no_part_that_may_not_exist() -> None:
+    paper = Paper(title="題", authors=[], abstract="眠りを測定した。")
+    assert "意義" not in lines_of(paper, "educational", "ja")[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "role"),
+    [
+        ("新しい粒子を発見した。", "result"),
+        ("重力波が観測された。", "result"),
+        ("移動度は45 mAを記録した。", "result"),
+        ("その検証はほとんど行われていない。", "background"),
+        ("その仕組みは明らかになっていない。", "background"),
+    ],
+)
+def test_observations_are_results_and_gaps_are_background(text: str, role: str) -> None:
+    neutral = "眠りは夜に訪れる。"
+    place = {"background": 1, "result": 2}[role]
+    texts = [neutral] * 4
+    texts[place] = text
+    assert roles(texts, "ja")[place] == role

@@ -16,7 +16,7 @@ from hybrid_mcp.script.assemble import PAUSE_AFTER_LINE, Manuscript, Written, Wr
 from hybrid_mcp.script.frames import FRAMES, Frame
 from hybrid_mcp.script.keywords import content_words, keywords
 from hybrid_mcp.script.model import Script, SourceSentence, Style
-from hybrid_mcp.script.roles import Role, centrality, roles, unlabelled
+from hybrid_mcp.script.roles import Role, centrality, label, roles, unlabelled
 from hybrid_mcp.script.source import Source
 from hybrid_mcp.script.speakable import speakable
 from hybrid_mcp.script.telling import asks, points_back, sums_up, told
@@ -73,10 +73,11 @@ def outline(source: Source, style: Style, language: Language, target_minutes: fl
     section_of: dict[int, int] = {}
     for index in chosen:
         section_of[index] = place[told_as[index]]
-        if index - 1 in section_of and points_back(body[index].text, language):
+        text = body[index].text
+        if index - 1 in section_of and points_back(text, language) and label(text) is None:
             # "This …" stays with what it points at; what sums up may open a section, but never an earlier one.
             before = section_of[index - 1]
-            section_of[index] = max(section_of[index], before) if sums_up(body[index].text, language) else before
+            section_of[index] = max(section_of[index], before) if sums_up(text, language) else before
     lengths = {index: seconds_of(body[index].text, language) for index in chosen}
     whole = sum(lengths.values()) or 1.0
     planned = [
