@@ -13,6 +13,9 @@ from hybrid_mcp.script.keywords import keywords
         ("非アルコール性脂肪肝を調べた。", "非アルコール性脂肪肝"),
         ("再生可能エネルギーを使う。", "再生可能エネルギー"),
         ("生成AIが広がる。", "生成AI"),
+        ("渦巻銀河はNGC 1365である。", "NGC 1365"),
+        ("中世日本の村を調べた。", "中世日本"),
+        ("電池はNa2Fe(SO4)2を使う。", "電池"),
         ("COVID-19の流行を調べた。", "COVID-19"),
     ],
 )
@@ -48,3 +51,4 @@ def test_a_key_word_can_be_a_hashtag() -> None:
     found = keywords(["Oct3/4、Sox2を導入した。"], "", "ja", 8)
     assert "Sox2" in found
     assert not [word for word in found if word.startswith("Oct")]
+    assert not [word for word in keywords(["電池Na2Fe(SO4)2を使う。"], "", "ja", 8) if "SO4" in word or "Na2" in word]

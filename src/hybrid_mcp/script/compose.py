@@ -19,7 +19,7 @@ from hybrid_mcp.script.model import Script, SourceSentence, Style
 from hybrid_mcp.script.roles import Role, centrality, label, roles, unlabelled
 from hybrid_mcp.script.source import Source
 from hybrid_mcp.script.speakable import speakable
-from hybrid_mcp.script.telling import asks, points_back, sums_up, told
+from hybrid_mcp.script.telling import asks, points_back, sums_up, told, uncited
 
 ENGINE = "extractive/2"
 """Raised when the composer writes differently, so that scripts of an older one are not taken for its."""
@@ -89,7 +89,7 @@ def outline(source: Source, style: Style, language: Language, target_minutes: fl
         )
         for number, part in enumerate(frame.parts)
     ]
-    words = keywords([body[index].text for index in chosen], source.title, language, 8)
+    words = keywords([uncited(body[index].text) for index in chosen], source.title, language, 8)
     return Outline(tuple(part for part in planned if part.sentences), tuple(words))
 
 

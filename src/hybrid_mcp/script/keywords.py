@@ -14,7 +14,12 @@ _SUDACHI_LIMIT = 16_000
 """Characters of one text that are looked at: Sudachi refuses more than 49,149 bytes."""
 # Nobody searches for an address.
 _ADDRESS = re.compile(r"https?://\S+|www\.\S+|\b(?:doi:\s*)?10\.\d{4,9}/\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.ASCII)
-_LATIN = re.compile(r"(?:\d+[A-Za-z]|[A-Za-z])[A-Za-z0-9]*(?:[-/.][A-Za-z0-9]+)*")
+# SGLT2, COVID-19, NGC 1365, Na2Fe(SO4)2.
+_LATIN = re.compile(
+    r"[A-Z]{2,5} \d+(?![.\d])|(?:\d+[A-Za-z]|[A-Za-z])[A-Za-z0-9]*(?:[-/.][A-Za-z0-9]+|\([A-Za-z0-9]+\)[A-Za-z0-9]*)*"
+)
+# Suffixes that say when or where, not what (サイクル後).
+_JA_WHEN = frozenset("後 前 中 間 時 下 上 内 等 別 毎 ごと".split())
 # Prefixes that say which or how many, not what.
 _JA_COUNTING = frozenset("第 約 各 全 同 当 本 毎 両 ご お 御 計 総 数 他 某".split())
 _TAG = re.compile(r"[\w ・-]+")
@@ -61,8 +66,10 @@ def keywords(texts: Sequence[str], title: str, language: str, count: int) -> lis
             weight[key] += value * min(len(word), 6 if language == "ja" else 16) ** 0.5
     for key, word in written.items():
         weight[key] *= (1.5 if word.casefold() in headline else 1.0) * (1.0 if language == "ja" else _nounlike(word))
+    # A bare verb form (Predicting) only where nothing else is.
+    kept = {key: value for key, value in weight.items() if value} or weight
     chosen: list[str] = []
-    for key in sorted(weight, key=lambda key: (-weight[key], key)):
+    for key in sorted(kept, key=lambda key: (-kept[key], key)):
         if not any(_within(key, other) or _within(other, key) for other in chosen):
             chosen.append(key)
         if len(chosen) == count:
@@ -78,13 +85,14 @@ def _within(word: str, other: str) -> bool:
 
 
 def _nounlike(words: str) -> float:
-    """How likely English words are the name of something, 0–1, by their endings."""
-    first, last = words.split(" ", maxsplit=1)[0], words.rsplit(" ", maxsplit=1)[-1]
-    if last.endswith(("ly", "ed")) or (first != last and first.endswith(("ly", "ing"))):
+    """How likely English words are the name of something, by their endings; pairs say more than one word."""
+    first, _, last = words.rpartition(" ")
+    if not first and last.endswith("ing"):
+        return 0.0
+    if last.endswith(("ly", "ed")) or first.endswith(("ly", "ing")):
         return 0.3
-    if first == last and first.endswith("ing"):
-        return 0.3
-    return 0.6 if last.endswith(("al", "ic", "ive", "ous", "able", "ible", "ant", "ent", "er", "est")) else 1.0
+    likely = 0.6 if last.endswith(("al", "ic", "ive", "ous", "able", "ible", "ant", "ent", "er", "est")) else 1.0
+    return likely * (1.4 if first else 1.0)
 
 
 def _english(text: str) -> list[str]:
@@ -102,7 +110,7 @@ def _english(text: str) -> list[str]:
 
 def _stem(words: str) -> str:
     """What forms of a word share, roughly: structures and structure, predicting and prediction."""
-    return " ".join(re.sub(r"(?:ions?|ing|ed|es|s)$", "", word.casefold())[:12] or word for word in words.split(" "))
+    return " ".join(re.sub(r"(?:ions?|ing|ed|es|e|s)$", "", word.casefold())[:12] or word for word in words.split(" "))
 
 
 def _compounds(text: str) -> list[str]:
@@ -116,9 +124,10 @@ def _compounds(text: str) -> list[str]:
     run = _Run()
     for latin in _LATIN.finditer(text):
         _add_japanese(run, text[start : latin.start()], found)
-        if latin.group().casefold() in _EN_STOP or (run.words and run.words[-1].isascii()):
+        named = latin.group().casefold() not in _EN_STOP and _TAG.fullmatch(latin.group()) is not None
+        if not named or (run.words and run.words[-1].isascii()):
             run.end(found)
-        if latin.group().casefold() not in _EN_STOP:
+        if named:
             run.words.append(latin.group())
             run.whole = len(run.words)
         start = latin.end()
@@ -145,11 +154,13 @@ def _add_japanese(run: _Run, text: str, found: list[str]) -> None:
     words = list(dictionary().tokenizer().tokenize(text)) if text else []
     for word, following in zip_longest(words, words[1:]):
         part, surface = word.part_of_speech(), word.surface()
-        if (part[0] == "名詞" and part[1] in ("普通名詞", "固有名詞") and part[2] != "副詞可能") or (
-            part[0] == "接尾辞" and part[1] == "名詞的" and part[2] != "助数詞" and run.words
-        ):
+        common = part[0] == "名詞" and part[1] in ("普通名詞", "固有名詞")
+        suffix = part[0] == "接尾辞" and part[1] == "名詞的" and part[2] != "助数詞" and bool(run.words)
+        if (common and part[2] != "副詞可能") or (suffix and surface not in _JA_WHEN):
             run.words.append(surface)
             run.whole = len(run.words)
+        elif common and surface not in _JA_STOP and surface[0] > "ん":  # 中世 + 日本, not ほとんど + 研究
+            run.words.append(surface)
         elif (part[0] == "接頭辞" and surface not in _JA_COUNTING) or (part[0] == "形状詞" and part[1] == "一般"):
             run.words.append(surface)
         elif part[1] == "数詞" and following is not None and following.surface() in ("型", "次元", "量体"):

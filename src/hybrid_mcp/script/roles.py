@@ -16,14 +16,14 @@ ROLES: tuple[Role, ...] = get_args(Role)
 _CUES: dict[Language, dict[Role, str]] = {
     "ja": {
         "background": r"これまで|従来|近年|長年|古くから|一般に|知られて(?:いる|おり)|課題であ|不明|明らかでな|(?:行われ|知られ|分かっ|わかっ|解明され|検討され|報告され|明らかになっ|明らかにされ)て(?:は)?(?:おらず|いな)|問題と|されてきた|注目され|重要(?:な|で)",
-        "aim": r"本(?:研究|論文|稿|報告)(?:は|では|の目的)|目的|目指|そこで|提案|開発し|試み|検証する|明らかにする|調べるため|問う",
+        "aim": r"本(?:研究|論文|稿|報告)(?:は|では|の目的)|目的|目指|そこで|提案|開発し|試み|検証する|明らかにする|調べるため|問う|か[。？]$",
         "method": r"対象|参加者|被験者|患者|用い|使っ|実験|測定|解析|訓練|学習させ|収集|割り付け|比較した|調査し|手法|方法|評価した|名を|人を|件を",
         "result": r"結果|示した|向上|低下|上昇|増加|減少|達成|上回|有意|見られ|確認され|得られ|分かった|わかった|であった|[0-9０-９.]+\s*[%％倍]|一致し|到達|発見(?:し|され)|観測(?:し|され)た|検出(?:し|され)た|見[いつ]?[だ出](?:し|され)た|みいだ|記録した|認められ|認めた|[0-9０-９]\s*(?:[µμmkMGn]?(?:m|g|L|s|V|A|W|Hz|eV|Pa|mol|K)(?![A-Za-z])|[℃Å]|光年|年分|mAh)",
         "conclusion": r"示唆|結論|以上|これらの(?:結果|知見|成果)|可能性|期待|意義|貢献|今後|必要があ|べき|応用|展望|つなが",
     },
     "en": {
         "background": r"\b(?:previous|traditional|recent|long|known|remain|challeng|however|although|despite|importan|unclear|little is|widely)",
-        "aim": r"\b(?:we (?:propose|present|introduce|ask|aim|investigate|develop|describe)|this (?:paper|study|work)|aim|goal|objective|here,? we|to address)",
+        "aim": r"\b(?:we (?:propose|present|introduce|ask|aim|investigate|develop|describe)|this (?:paper|study|work)|aim|goal|objective|here,? we|to (?:address|test|determine|examine))|\?$",
         "method": r"\b(?:we (?:use|used|train|collect|measur|analy[sz]|recruit|compare|evaluat|test)|participants|patients|dataset|method|using|trained|randomi[sz]ed|experiment)",
         "result": r"\b(?:result|show|found|find|achiev|improv|outperform|increas|decreas|reduc|significant|reach|accuracy|\d+(?:\.\d+)?\s*(?:%|percent|points))",
         "conclusion": r"\b(?:conclu|suggest|implication|imply|overall|together|future|potential|these (?:findings|results)|may|could|demonstrat)",

@@ -106,9 +106,14 @@ def asks(text: str) -> bool:
     return re.search(r"(?:[?？]|か。)[」』）)]*$", text) is not None
 
 
+def uncited(text: str) -> str:
+    """A sentence without its citations and label."""
+    return _CITATION.sub("", unlabelled(text))
+
+
 def told(text: str, style: Style, language: Language, *, follows: bool, source: Source) -> str:
     """A source sentence as it is told: shorter, in the narrator's voice, without dangling connectives."""
-    words = _CITATION.sub("", unlabelled(text))
+    words = uncited(text)
     if style == "academic":
         return words.strip()
     words = _ASIDE.sub(lambda aside: _kept(aside, style, source), words)
