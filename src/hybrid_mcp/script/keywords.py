@@ -160,12 +160,11 @@ def _add_japanese(run: _Run, text: str, found: list[str]) -> None:
             run.words.append(surface)
             run.whole = len(run.words)
         elif (
-            common
-            and surface not in _JA_STOP
-            and surface[0] > "ん"
+            # 中世 + 日本, but not ほとんど + 研究
+            (common and surface not in _JA_STOP and surface[0] > "ん")
             or (part[0] == "接頭辞" and surface not in _JA_COUNTING)
             or (part[0] == "形状詞" and part[1] == "一般")
-        ):  # 中世 + 日本, not ほとんど + 研究
+        ):
             run.words.append(surface)
         elif part[1] == "数詞" and following is not None and following.surface() in ("型", "次元", "量体"):
             run.end(found)
