@@ -588,7 +588,8 @@ async def test_an_audio_artifact_without_narration_is_refused(place: Place) -> N
 
 async def test_a_damaged_kept_transcript_is_reported_with_the_remedy(place: Place) -> None:
     heard = await place(place.file())
-    heard.artifact.path("transcript.json").write_text('{"segments": [{}]}', encoding="utf-8")
+    kept = heard.artifact.path("transcript.json")
+    kept.write_bytes(b'{"segments": [{}]}'.ljust(kept.stat().st_size))  # another size would be heard anew
     with pytest.raises(StorageError, match="Delete the folder"):
         await place(place.file())
 
