@@ -26,7 +26,7 @@ import anyio
 import structlog
 from mcp.server.mcpserver import MCPServer
 from mcp.shared.message import SessionMessage
-from mcp.types import jsonrpc_message_adapter
+from mcp.types import JSONRPCNotification, jsonrpc_message_adapter
 from pydantic import ValidationError
 
 LONGEST_MESSAGE = 64 * 2**20
@@ -125,9 +125,15 @@ class _Incoming(_Stream):
                 await self._refuse(None, _PARSE_ERROR, f"message longer than {megabytes} MiB; send a path instead")
             elif line.strip():
                 try:
-                    return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+                    message = jsonrpc_message_adapter.validate_json(line, by_name=False)
                 except ValidationError as error:
                     await self._explain(line, error)
+                    continue
+                # A request whose id is no id passes for a notification; its sender waits for an answer.
+                if isinstance(message, JSONRPCNotification) and b'"id"' in line and "id" in json.loads(line):
+                    await self._refuse(None, _INVALID_REQUEST, "an id must be a string or an integer")
+                    continue
+                return SessionMessage(message)
         raise StopAsyncIteration
 
     async def receive(self) -> SessionMessage | Exception:

@@ -64,7 +64,7 @@ async def narrate(
     """
     made_from = {
         "layout": _LAYOUT,
-        "engine": engine.name,
+        "engine": engine.identity(),
         "report": report_language,
         "script": narration.script.id if narration.script else None,
         **asdict(dataclasses.replace(narration, script=None)),

@@ -38,6 +38,11 @@ _BOUNDS = (
 )
 _LITERAL = ("const", "enum", "default", "examples")
 """Keywords whose values are data, not schemas."""
+_COUNTED = ("minItems", "minLength")
+_LARGEST_COUNT = 2000
+"""llama.cpp writes every repetition out, and prints a grammar that grew too large to stderr."""
+_CLASS_ESCAPE = re.compile(r"\\[A-Za-z0-9]")
+"""\\d, \\w, \\b and their like: llama.cpp would accept any string in their place."""
 _OTHER_GROUP = re.compile(r"\(\?(?!:)")
 """Lookarounds and named groups: llama.cpp would accept any string in their place."""
 
@@ -321,6 +326,11 @@ def _check_schema(schema: dict[str, Any]) -> None:
             continue
         for lower, upper in _BOUNDS:
             least, most = value.get(lower), value.get(upper)
+            if lower in _COUNTED and max(_number(least), _number(most)) > _LARGEST_COUNT:
+                raise _unusable(
+                    f"{lower} と {upper} は {_LARGEST_COUNT} までです",
+                    f"{lower} and {upper} may be {_LARGEST_COUNT} at most",
+                )
             if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
                 raise _unusable(
                     f"{lower} ({least}) が {upper} ({most}) より大きくなっています",
@@ -329,6 +339,10 @@ def _check_schema(schema: dict[str, Any]) -> None:
         if isinstance(pattern := value.get("pattern"), str):
             _check_pattern(pattern)
         left.extend((item, depth + 1) for key, item in value.items() if key not in _LITERAL)
+
+
+def _number(value: object) -> float:
+    return value if isinstance(value, int | float) else 0
 
 
 def _check_pattern(pattern: str) -> None:
@@ -340,10 +354,10 @@ def _check_pattern(pattern: str) -> None:
             f"the pattern {pattern!r} is not a regular expression ({error})",
         ) from error
     # Python takes `{ 5,2}` literally where llama.cpp may read numbers: any braces with spaces are refused.
-    if re.search(r"\{[^}]*\s", pattern) or _OTHER_GROUP.search(pattern):
+    if re.search(r"\{[^}]*\s", pattern) or _OTHER_GROUP.search(pattern) or _CLASS_ESCAPE.search(pattern):
         raise _unusable(
-            f"pattern の {pattern!r} には llama.cpp が扱えない書き方があります",
-            f"the pattern {pattern!r} uses what llama.cpp does not support",
+            f"pattern の {pattern!r} には llama.cpp が扱えない書き方があります (\\d は [0-9]、\\w は [A-Za-z0-9_] と書きます)",
+            f"the pattern {pattern!r} uses what llama.cpp does not support (write [0-9] for \\d, [A-Za-z0-9_] for \\w)",
         )
     if not (pattern.startswith("^") and pattern.endswith("$")):
         raise _unusable(

@@ -43,7 +43,8 @@ def reading(text: str, language: Language) -> str:
     for part in utterances(text, language):
         for phrase in part:
             mark = phrase.shown.rstrip('」』）)]】”’" ')[-1:]
-            read += phrase.spoken + (mark if mark in "？?！!" else pause * phrase.pause_after)
+            asks = mark in ("？", "?", "！", "!")
+            read += phrase.spoken.rstrip(mark) + mark if asks else phrase.spoken + pause * phrase.pause_after
         read = read.removesuffix(pause) + (stop if read.endswith(pause) else "")
     return read.strip()
 

@@ -82,7 +82,8 @@ def render(
         hts.set_speed(speed)
         hts.add_half_tone(semitones)
         # Vowels held for seconds make the filter overflow: such samples are silence, not noise at full scale.
-        return np.clip(np.nan_to_num(hts.synthesize(list(labels))), -_FULL_SCALE, _FULL_SCALE).astype(np.float32)
+        sound: Samples = np.nan_to_num(hts.synthesize(list(labels))).clip(-_FULL_SCALE, _FULL_SCALE).astype(np.float32)
+        return sound
 
     whole = synthesize([label for run in runs for label in run.labels], 1.0)
     lengths = [len(synthesize(run.labels, 1.0)) for run in runs]

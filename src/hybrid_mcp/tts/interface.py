@@ -82,11 +82,15 @@ class SpeechEngine(Protocol):
     """An engine that speaks, one line at a time; several at once."""
 
     name: str
-    """Engine, version, and version of the readings it applies: part of what a recording's id is made from."""
+    """Engine and version."""
     sample_rate: int
     voices: tuple[Voice, ...]
     parallel: int
     """Lines it speaks at the same time without slowing down."""
+
+    def identity(self) -> str:
+        """What its sound depends on beside text and voice (versions of engine and readings): part of a recording's id."""
+        ...
 
     async def speak(self, phrases: tuple[Phrase, ...], voice: Voice, prosody: Prosody) -> Speech:
         """Speak a line. Text without a sound (only symbols) gives silence of no length.

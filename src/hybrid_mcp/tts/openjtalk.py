@@ -45,6 +45,12 @@ class OpenJTalk:
         # The front end shares one dictionary and one tagger; it takes a hundredth of the synthesis.
         self._front_end = threading.Lock()
 
+    def identity(self) -> str:
+        """See `SpeechEngine.identity`."""
+        from hybrid_mcp.lexicon.version import readings_version  # noqa: PLC0415  (65 ms of tables)
+
+        return f"{self.name} e2k {version('e2k')} readings {readings_version()}"
+
     async def speak(self, phrases: tuple[Phrase, ...], voice: Voice, prosody: Prosody) -> Speech:
         """See `SpeechEngine.speak`."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._speak, phrases, voice, prosody)
