@@ -132,7 +132,7 @@ async def test_a_json_answer_that_is_cut_is_marked_and_not_parsed(model: LlamaCp
         ({"enum": []}, "enum"),
         ({"$ref": "https://example.org/schema"}, "$ref"),
         ({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}, "grammar"),
-        ({"type": "array", "items": {"type": "string"}, "minItems": 100_000}, "grammar"),
+        ({"type": "array", "items": {"type": "string"}, "minItems": 2001}, "2000 at most"),
         ({"type": "string", "pattern": "^[a-z$"}, "pattern"),
         ({"type": "string", "pattern": "abc"}, "^"),
         ({"type": "string", "pattern": "^(?=a)b$"}, "support"),
