@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import Annotated, get_args
 
 from mcp.server.mcpserver import MCPServer
@@ -16,6 +16,7 @@ from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script.keep import keep_source, kept_source
 from hybrid_mcp.script.model import Paper, Style
 from hybrid_mcp.script.write import source_language, writing_prompt
+from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.arguments import source_of
 from hybrid_mcp.tools.context import explained
 
@@ -52,13 +53,14 @@ def add_prompts(server: MCPServer[App], app: App) -> None:
             else:
                 source = source_of(None, title, abstract)
             await keep_source(app.artifacts, source)
-            return await asyncio.to_thread(
+            write = partial(
                 writing_prompt,
                 source,
                 language=_language(language) or source_language(source),
                 style=_style(style),
                 target_minutes=_minutes(target_minutes),
             )
+            return await in_thread(write)
         except HybridError as error:
             raise MCPError(code=INVALID_PARAMS, message=error.text(ui)) from error
         except ValidationError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -15,6 +14,7 @@ from hybrid_mcp.script.compose import compose
 from hybrid_mcp.script.keep import keep, keep_source
 from hybrid_mcp.script.model import Complaint, Script
 from hybrid_mcp.script.source import Source, writable
+from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.arguments import (
     ContentArgument,
     DetailArgument,
@@ -76,7 +76,7 @@ async def generate_script(
         source = source_of(paper, title, content)
         return source, compose(source, style, writable(source, language), target_minutes)
 
-    source, script = await asyncio.to_thread(work)  # a long source takes seconds
+    source, script = await in_thread(work)  # a long source takes seconds
     await keep_source(app.artifacts, source)
     return answer(app, script, await keep(app.artifacts, script), detail)
 

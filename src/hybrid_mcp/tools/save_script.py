@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from pydantic import Field
@@ -12,6 +11,7 @@ from hybrid_mcp.script.keep import keep, keep_source, kept_source
 from hybrid_mcp.script.model import CleanText, Script
 from hybrid_mcp.script.source import Source
 from hybrid_mcp.script.write import ScriptDraft, accept, source_language
+from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.arguments import (
     ContentArgument,
     DetailArgument,
@@ -63,7 +63,7 @@ async def save_script(
             written_by=written_by,
         )
 
-    source, script = await asyncio.to_thread(work)
+    source, script = await in_thread(work)
     if not source_id:
         await keep_source(app.artifacts, source)
     return answer(app, script, await keep(app.artifacts, script), detail)

@@ -41,7 +41,7 @@ def runs_of(phrases: Sequence[str], pauses: Sequence[bool], oj: Any) -> list[Run
     """
     comma = next(feature for feature in oj.run_frontend("あ、い") if feature["string"] == "、")
     features: list[Any] = []
-    counts: list[int] = []
+    alone: list[list[str]] = []
     paused = False
     for phrase, pause in zip(phrases, pauses, strict=True):
         own = oj.run_frontend(phrase)
@@ -49,18 +49,18 @@ def runs_of(phrases: Sequence[str], pauses: Sequence[bool], oj: Any) -> list[Run
             own.pop(0)
         while own and own[-1]["pos"] == "記号" and own[-1]["mora_size"] == 0 and own[-1]["string"] not in "?？":
             own.pop()
-        count = max(0, len(oj.make_label(own)) - 2) if own else 0  # without the silence at both ends
-        if count:
+        alone.append(list(oj.make_label(own)) if own else [])
+        if len(alone[-1]) > 2:
             features += [comma, *own] if features and paused else own
             paused = pause
-        counts.append(count)
-    labels = oj.make_label(features) if features else []
+    counts = [max(0, len(labels) - 2) for labels in alone]  # without the silence at both ends
     sounds = [index for index, count in enumerate(counts) if count]
-    gaps = sum(pauses[index] for index in sounds[:-1])
-    if len(labels) != 2 + sum(counts) + gaps or not sounds:
-        # Some symbol made a pause we did not count: keep the line exact, and its phrases within it.
-        whole = Run(tuple(labels[1:-1]), sounds[0] if sounds else None)
-        return [Run((labels[0],), None), whole, Run((labels[-1],), None)] if len(labels) > 2 else []
+    if not sounds:
+        return []
+    labels = oj.make_label(features)
+    if len(labels) != 2 + sum(counts) + sum(pauses[index] for index in sounds[:-1]):
+        # Chaining joined or split a pause that we counted: then each phrase is a sentence of its own, and exact.
+        return [run for index in sounds for run in _sentence(alone[index], index)]
     runs = [Run((labels[0],), None)]
     position = 1
     for index in sounds:
@@ -71,6 +71,10 @@ def runs_of(phrases: Sequence[str], pauses: Sequence[bool], oj: Any) -> list[Run
             position += 1
     runs.append(Run((labels[-1],), None))
     return runs
+
+
+def _sentence(labels: Sequence[str], phrase: int) -> list[Run]:
+    return [Run((labels[0],), None), Run(tuple(labels[1:-1]), phrase), Run((labels[-1],), None)]
 
 
 def render(
