@@ -212,10 +212,11 @@ def test_brackets_leave_no_doubled_or_dangling_commas(text: str) -> None:
 
 
 @pytest.mark.parametrize("piece", ["a", "1", "(", "1-", "1:", "_a", "$a", " ", "mg/", "5 mg/", "温度は5℃。"])
-@pytest.mark.timeout(10)
-def test_the_time_grows_with_the_length_only(piece: str) -> None:
+@pytest.mark.slow
+def test_a_long_run_of_anything_is_read_to_its_end(piece: str) -> None:
+    """Rules that backtrack would take hours here."""
     for language in ("ja", "en"):
-        speakable(piece * 10_000, language)
+        assert isinstance(speakable(piece * 10_000, language), str)
 
 
 # Through everything a line passes on its way to the voice, read back as kana by the voice.

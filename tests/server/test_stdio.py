@@ -14,6 +14,9 @@ import pytest
 
 from hybrid_mcp.stdio import LONGEST_MESSAGE
 
+# Every test is a process of its own: a second and a half.
+pytestmark = pytest.mark.slow
+
 HELLO = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -106,7 +109,6 @@ async def test_a_signal_ends_an_idle_server_though_stdin_is_open(tmp_path: Path,
         assert await wire.ended() == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "EOF"])
 async def test_ending_in_the_middle_of_work_leaves_nothing_half_written(tmp_path: Path, how: str) -> None:
     async with served(tmp_path) as wire:
@@ -124,7 +126,6 @@ async def test_ending_in_the_middle_of_work_leaves_nothing_half_written(tmp_path
         assert list((tmp_path / "data" / "artifacts").iterdir()) == []
 
 
-@pytest.mark.slow
 async def test_cancelling_a_call_stops_the_work_and_the_server_goes_on(tmp_path: Path) -> None:
     async with served(tmp_path) as wire:
         await wire.hello()
@@ -165,7 +166,6 @@ async def test_an_odd_id_is_answered_with_null_and_the_server_goes_on(tmp_path: 
         assert (await wire.answer_to(8))["result"] == {}
 
 
-@pytest.mark.slow
 async def test_a_second_signal_does_not_cut_the_cleaning_up_short(tmp_path: Path) -> None:
     async with served(tmp_path) as wire:
         await wire.hello()
