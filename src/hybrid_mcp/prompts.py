@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from functools import partial
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.prompts import Prompt
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS
 from pydantic import Field, ValidationError
@@ -40,7 +42,7 @@ def add_prompts(server: MCPServer[App], app: App) -> None:
         try:
             if source_id:
                 source = kept_source(app.artifacts, source_id)
-            elif authors or publication_year:
+            elif title.strip() and abstract.strip():
                 paper = Paper.model_validate(
                     {
                         "title": title,
@@ -66,13 +68,30 @@ def add_prompts(server: MCPServer[App], app: App) -> None:
         except ValidationError as error:
             raise MCPError(code=INVALID_PARAMS, message=explained(error, (), ui)) from error
 
-    server.prompt(
+    offered = _StrictPrompt.from_function(
+        write_script,
         title=Bilingual(ja="台本を書く", en="Write a script").in_(ui),
         description=Bilingual(
             ja="手元のモデルが番号付きの出典から台本を書き、save_script で検査・保存します。",
             en="Your own model writes a script from a numbered source; save_script checks and stores it.",
         ).in_(ui),
-    )(write_script)
+    )
+    server.add_prompt(offered)
+
+
+class _StrictPrompt(Prompt):
+    """A prompt that names an argument it does not know; the SDK's own only says that rendering failed."""
+
+    async def render(self, arguments: dict[str, Any] | None, context: Context[Any, Any]) -> Any:
+        known = [argument.name for argument in self.arguments or ()]
+        for name in arguments or ():
+            if name not in known:
+                near = ", ".join(difflib.get_close_matches(name, known, n=2) or known)
+                raise MCPError(
+                    code=INVALID_PARAMS,
+                    message=f"There is no argument {name}. Known: {near}. / 引数 {name} はありません。使えるのは: {near}。",
+                )
+        return await super().render(arguments, context)
 
 
 def _style(asked: str) -> Style:

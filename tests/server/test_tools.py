@@ -358,6 +358,8 @@ async def test_errors_are_japanese_when_the_interface_is(settings: Settings) -> 
         ({"title": "t", "abstract": "海馬。", "target_minutes": "long"}, "target_minutes"),
         ({"title": "t", "abstract": "海馬。", "publication_year": "soon"}, "publication_year"),
         ({"source_id": "source-0123456789abcdef"}, "no source id"),
+        ({"title": "t", "abstract": "海馬。", "stlye": "news"}, "Known: style"),
+        ({"title": "t", "abstract": "海\x00馬。"}, "U\\+0000"),
     ],
 )
 async def test_a_bad_prompt_is_explained(client: Client, arguments: dict[str, str], says: str) -> None:
