@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hybrid_mcp.languages import Language
@@ -29,6 +29,27 @@ class _Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _names(value: Any) -> Any:
+    """Accept a JSON list, or names separated by commas."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _urls(value: Any) -> Any:
+    """Accept a JSON object, or `name=address` separated by commas."""
+    if not isinstance(value, str) or value.lstrip().startswith("{"):
+        return json.loads(value) if isinstance(value, str) else value
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    return {name.strip(): url.strip() for name, _, url in pairs}
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+Urls = Annotated[dict[str, str], NoDecode, BeforeValidator(_urls)]
+
+
 class SpeechToText(_Group):
     """Hearing: faster-whisper."""
 
@@ -43,19 +64,118 @@ class SpeechToText(_Group):
 
 
 class TextToSpeech(_Group):
-    """Speaking: Open JTalk."""
+    """Speaking."""
 
-    voice: str = Field("mei", description="Voice used when a request names none.")
-    workers: int = Field(0, ge=0, description="Lines spoken at the same time; 0 means one per core.")
+    order: Names = Field(
+        ("voicevox", "openjtalk", "speech"),
+        description="Engines, first choice first: names in `engines`, `openjtalk` (embedded), `speech` (`HYBRID_MCP_SPEECH__…`).",
+    )
+    engines: Urls = Field(
+        {"voicevox": "http://127.0.0.1:50021"},
+        description="Engines with VOICEVOX's API by name: `voicevox=http://127.0.0.1:50021,aivis=http://127.0.0.1:10101`.",
+    )
+    voice: str = Field("", description="Voice used when a request names none; empty: the first engine's own.")
+    workers: int = Field(0, ge=0, description="Lines Open JTalk speaks at the same time; 0 means one per core.")
+    parallel: int = Field(2, ge=1, le=64, description="Lines a VOICEVOX engine speaks at the same time.")
+    deadline: float = Field(60, gt=0, description="Seconds a VOICEVOX engine is given for a sentence.")
+    patience: float = Field(
+        20, ge=0, description="Seconds an engine that stopped is waited for, in the middle of work."
+    )
     max_characters: int = Field(20_000, gt=0, description="Longest text or script that is spoken, in characters.")
 
 
-class LanguageModels(_Group):
-    """Local text: llama.cpp."""
+class SpeechServer(_Group):
+    """A server with `/v1/audio/speech`: the English voice."""
 
+    url: str = Field("", description="Its base address, e.g. `http://127.0.0.1:8880/v1`; empty: none.")
+    model: str = Field("tts-1", description="Model it is asked for.")
+    voices: Names = Field(("alloy",), description="Names of its voices, the usual one first.")
+    language: Language = Field("en", description="Language its voices speak.")
+    credit: str = Field("", description="What must be named when its sound is published.")
+    parallel: int = Field(2, ge=1, le=64, description="Sentences it speaks at the same time.")
+    deadline: float = Field(60, gt=0, description="Seconds it is given for a sentence.")
+
+
+class _Chat(_Group):
+    """What servers with chat models have in common."""
+
+    max_tokens: int = Field(16_000, ge=256, description="Longest answer, in tokens.")
+    temperature: float | None = Field(None, ge=0, le=2, description="Randomness; empty leaves it to the model.")
+    deadline: float = Field(300, gt=0, description="Seconds an answer is given.")
+    parallel: int = Field(2, ge=1, le=64, description="Requests at the same time.")
+    price_input: float = Field(0, ge=0, description="US dollars per million tokens read; 0: not known.")
+    price_output: float = Field(0, ge=0, description="US dollars per million tokens written.")
+    price_cache_read: float = Field(0, ge=0, description="US dollars per million tokens read from the cache.")
+    price_cache_write: float = Field(0, ge=0, description="US dollars per million tokens written to the cache.")
+
+
+class ClaudeServer(_Chat):
+    """Claude, or any server that speaks Anthropic's Messages API."""
+
+    model: str = Field("claude-sonnet-5-5", description="Model.")
+    url: str = Field("https://api.anthropic.com", description="Base address.")
+    context_tokens: int = Field(200_000, ge=2048, description="Context of the model, in tokens.")
+
+
+class OpenAIServer(_Chat):
+    """OpenAI, or any server that speaks its chat completions API."""
+
+    model: str = Field("gpt-5-mini", description="Model.")
+    url: str = Field("https://api.openai.com/v1", description="Base address.")
+    context_tokens: int = Field(128_000, ge=2048, description="Context of the model, in tokens.")
+
+
+class GroqServer(_Chat):
+    """Groq."""
+
+    model: str = Field("openai/gpt-oss-120b", description="Model.")
+    url: str = Field("https://api.groq.com/openai/v1", description="Base address.")
+    context_tokens: int = Field(128_000, ge=2048, description="Context of the model, in tokens.")
+
+
+class OllamaServer(_Group):
+    """Ollama."""
+
+    url: str = Field("http://127.0.0.1:11434", description="Address; empty: none.")
+    model: str = Field("", description="Model; empty: the first one it has.")
+    context_tokens: int = Field(8192, ge=512, description="Context it is asked for (num_ctx), in tokens.")
+    max_tokens: int = Field(4096, ge=64, description="Longest answer, in tokens.")
+    keep_alive: str = Field("5m", description="How long a model stays loaded after an answer.")
+    deadline: float = Field(300, gt=0, description="Seconds an answer is given.")
+    parallel: int = Field(1, ge=1, le=64, description="Requests at the same time.")
+
+
+class LanguageModels(_Group):
+    """Language models: the orders of choice, and llama.cpp in this process."""
+
+    writers: Names = Field(
+        ("claude", "openai", "groq", "ollama", "extractive"),
+        description="Who writes scripts, first choice first; `extractive` needs no model.",
+    )
+    local: Names = Field(("ollama", "embedded"), description="Who answers `local_llm`, first choice first.")
     context_tokens: int = Field(4096, ge=512, description="Context of the embedded model, in tokens.")
-    threads: int = Field(0, ge=0, description="CPU threads; 0 means all cores.")
-    deadline: float = Field(120, gt=0, description="Seconds an answer is given.")
+    threads: int = Field(0, ge=0, description="CPU threads of the embedded model; 0 means all cores.")
+    deadline: float = Field(120, gt=0, description="Seconds an answer of the embedded model is given.")
+
+
+class Outgoing(_Group):
+    """HTTP to others."""
+
+    proxy: str | None = Field(
+        None, description="Proxy for everything but this machine; empty: HTTPS_PROXY and its like."
+    )
+    ca_file: Path | None = Field(None, description="Certificates to trust instead of the system's (PEM).")
+    allowed_hosts: Names = Field((), description="Hosts that users' URLs may name; none named: any public one.")
+    private_hosts: Names = Field((), description="Hosts that users' URLs may name although their address is private.")
+    max_seconds: float = Field(300, gt=0, description="Seconds a user's URL is given.")
+
+
+class Watching(_Group):
+    """When an engine counts as gone, and as back."""
+
+    remember: float = Field(3, ge=0, description="Seconds it is believed that an engine answers, or does not.")
+    failures: int = Field(3, ge=1, description="Failures in a row after which an engine is left alone.")
+    rest: float = Field(5, ge=0, description="Seconds it is left alone.")
 
 
 class Settings(BaseSettings):
@@ -88,7 +208,14 @@ class Settings(BaseSettings):
     )
     stt: SpeechToText = SpeechToText()
     tts: TextToSpeech = TextToSpeech()
+    speech: SpeechServer = SpeechServer()
     llm: LanguageModels = LanguageModels()
+    claude: ClaudeServer = ClaudeServer()
+    openai: OpenAIServer = OpenAIServer()
+    groq: GroqServer = GroqServer()
+    ollama: OllamaServer = OllamaServer()
+    outgoing: Outgoing = Outgoing()
+    watching: Watching = Watching()
 
     @field_validator("allowed_roots", mode="before")
     @classmethod

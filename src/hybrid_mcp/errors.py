@@ -5,10 +5,16 @@
     │   ├── NotFound            an id, voice or model that does not exist (names the nearest)
     │   ├── UnsupportedLanguage no installed engine speaks, hears or writes it
     │   ├── PathRefused         a path outside the allowed roots, or not a readable file
+    │   ├── UrlRefused          an address that may not be asked: not https, private, not allowed
     │   └── MediaRefused        a file that is not what it says, broken, or over a limit
     ├── EngineError             an engine could not do its work
-    │   ├── ModelMissing        its weights are not on this machine yet
-    │   └── DeadlineExceeded    it took longer than it was given
+    │   ├── ModelMissing        its weights are not on this machine (or its server) yet
+    │   ├── DeadlineExceeded    it took longer than it was given
+    │   ├── EngineUnavailable   nobody answers, it is overloaded, or it went away in the middle
+    │   ├── KeyMissing          it needs a key, and none is configured
+    │   ├── KeyRefused          the key is wrong, expired, or may not do this; or the account is out of credit
+    │   ├── AnswerRefused       the model declined, or a filter cut its answer off
+    │   └── AnswerUnusable      what it answered is not what was asked for, also after asking again
     └── StorageError            the data directory is full, read-only or damaged
 
 Each carries its sentence in Japanese and English: what happened, and what to do about it.
@@ -68,6 +74,10 @@ class PathRefused(InvalidInput):
     """The path may not be read, or is not a readable regular file."""
 
 
+class UrlRefused(InvalidInput):
+    """The address may not be asked, or what it gives is not what was asked for."""
+
+
 class MediaRefused(InvalidInput):
     """The file is not the audio it claims to be, is broken, or exceeds a limit."""
 
@@ -82,6 +92,26 @@ class ModelMissing(EngineError):
 
 class DeadlineExceeded(EngineError):
     """The engine took longer than it was given."""
+
+
+class EngineUnavailable(EngineError):
+    """Nobody answers, it is overloaded, or it went away in the middle."""
+
+
+class KeyMissing(EngineError):
+    """The engine needs a key, and none is configured."""
+
+
+class KeyRefused(EngineError):
+    """The key is wrong, expired or may not do this, or its account is out of credit."""
+
+
+class AnswerRefused(EngineError):
+    """The model declined, or a filter cut its answer off."""
+
+
+class AnswerUnusable(EngineError):
+    """What the engine answered is not what was asked for, also after asking again."""
 
 
 class StorageError(HybridError):

@@ -1,0 +1,161 @@
+"""An engine outside this process: how many calls at a time, how long each may take, and whether to try it at all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from hybrid_mcp.errors import DeadlineExceeded, EngineError, EngineUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """An engine that answered."""
+
+    version: str = ""
+    latency: float = 0.0
+    """Seconds it took to answer."""
+    models: tuple[str, ...] = ()
+    """Models it has at hand, where it says so."""
+
+
+class Backend:
+    """The guard of one engine: every call of its adapter goes through `call`.
+
+    A circuit breaker as in M. Nygard, *Release It!*: after `failures` calls in a row that found the engine
+    gone (`EngineUnavailable`, `DeadlineExceeded`) calls are refused at once for `rest` seconds; then one is
+    let through, and decides.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        parallel: int,
+        deadline: float,
+        remember: float = 3.0,
+        failures: int = 3,
+        rest: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Nothing is opened.
+
+        Args:
+            name: the engine, as people configure it.
+            parallel: calls at the same time; others wait, which does not count towards their deadline.
+            deadline: seconds a call is given unless it says otherwise.
+            remember: seconds for which it is believed that the engine answers, or does not.
+            failures: calls in a row after which the engine is left alone.
+            rest: seconds it is left alone.
+            clock: seconds, rising.
+        """
+        self.name = name
+        self.parallel = parallel
+        self.deadline = deadline
+        self._remember = remember
+        self._failures = failures
+        self._rest = rest
+        self._clock = clock
+        self._room = asyncio.Semaphore(parallel)
+        self._asking = asyncio.Lock()
+        self._known: tuple[float, Health | EngineError] | None = None
+        self._failed = 0
+        self._last: EngineError | None = None
+        self._closed_until = 0.0
+        self._trying = False
+
+    @asynccontextmanager
+    async def call(self, operation: str, *, deadline: float | None = None) -> AsyncIterator[None]:
+        """Around one call: waits for room, refuses while the engine rests, ends it at its deadline.
+
+        Raises:
+            EngineUnavailable: the engine is being left alone.
+            DeadlineExceeded: the call took longer than `deadline` seconds.
+        """
+        async with self._room:
+            trial = self._admit()
+            try:
+                async with asyncio.timeout(deadline or self.deadline) as limit:
+                    yield
+            except TimeoutError as error:
+                if not limit.expired():
+                    raise
+                raise self._failure(self._late(operation, deadline or self.deadline)) from error
+            except (EngineUnavailable, DeadlineExceeded) as error:
+                self._failure(error)
+                raise
+            except EngineError:
+                self._answered()  # it answered, if not what we hoped for
+                raise
+            else:
+                self._answered()
+            finally:
+                if trial:
+                    self._trying = False
+
+    async def health(self, ask: Callable[[], Awaitable[Health]]) -> Health:
+        """What `ask` said, now or within the last `remember` seconds; several callers ask once.
+
+        Raises:
+            EngineError: what `ask` raised.
+        """
+        async with self._asking:
+            if self._known is not None and self._clock() - self._known[0] < self._remember:
+                known = self._known[1]
+            else:
+                known = await self._asked(ask)
+        if isinstance(known, EngineError):
+            raise known.with_traceback(None)
+        return known
+
+    async def _asked(self, ask: Callable[[], Awaitable[Health]]) -> Health | EngineError:
+        began = time.perf_counter()
+        try:
+            said = await ask()
+        except EngineError as error:
+            self._known = (self._clock(), error)
+            return error
+        health = Health(said.version, time.perf_counter() - began, said.models)
+        self._failed, self._closed_until = 0, 0.0
+        self._known = (self._clock(), health)
+        return health
+
+    def _admit(self) -> bool:
+        """Whether this call is the one that tries out a rested engine.
+
+        Raises:
+            EngineUnavailable: the engine rests, or another call is trying it out.
+        """
+        if self._failed < self._failures:
+            return False
+        if self._trying or self._clock() < self._closed_until:
+            last = self._last.message if self._last else None
+            raise EngineUnavailable(
+                ja=f"{self.name} は続けて {self._failed} 回失敗したので、少し休ませています。最後の失敗: {last.ja if last else ''}",
+                en=f"{self.name} failed {self._failed} times in a row and is being left alone for a moment. "
+                f"Last failure: {last.en if last else ''}",
+            )
+        self._trying = True
+        return True
+
+    def _answered(self) -> None:
+        self._failed, self._closed_until, self._last = 0, 0.0, None
+
+    def _failure(self, error: EngineError) -> EngineError:
+        self._failed += 1
+        self._last = error
+        self._known = (self._clock(), error)
+        if self._failed >= self._failures:
+            self._closed_until = self._clock() + self._rest
+        return error
+
+    def _late(self, operation: str, deadline: float) -> DeadlineExceeded:
+        return DeadlineExceeded(
+            ja=f"{self.name} の {operation} が {deadline:g} 秒以内に終わりませんでした。{self.name} の負荷を確かめるか、"
+            "その DEADLINE の設定を増やしてください。",
+            en=f"{self.name} did not finish {operation} within {deadline:g} seconds. See whether {self.name} is busy, "
+            "or raise its DEADLINE setting.",
+        )

@@ -1,0 +1,31 @@
+"""What a keeper of secrets is to us.
+
+Adapters receive the keeper, never a key, and ask it at every call: a rotated key needs no restart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+SecretName = Literal["claude_api_key", "openai_api_key", "groq_api_key", "speech_api_key"]
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret and where it was found. Neither printing nor logging it shows its value."""
+
+    value: str
+    source: str
+    """For people: a variable's or a file's name."""
+
+    def __repr__(self) -> str:
+        return f"Secret(source={self.source!r})"
+
+
+class Secrets(Protocol):
+    """A keeper of secrets."""
+
+    async def get(self, name: SecretName) -> Secret | None:
+        """The secret as it is now; None when there is none."""
+        ...
