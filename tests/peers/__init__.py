@@ -1,0 +1,1 @@
+"""Servers that tests speak to: real ones started here, and scripted ones that say so."""
