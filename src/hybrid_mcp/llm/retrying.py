@@ -28,7 +28,9 @@ class TryLater(EngineUnavailable):
 
 
 def attempts(within: float) -> AsyncIterable[stamina.Attempt]:
-    """One attempt, and another after each `TryLater`: `async for attempt in attempts(60): with attempt: …`.
+    """One attempt, and another after each `TryLater`.
+
+    To be used as `async for attempt in attempts(60): with attempt: …`.
 
     Args:
         within: seconds for all of them: an engine that wants to be left alone for longer is not asked again.
