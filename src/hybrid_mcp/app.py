@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from hybrid_mcp.artifacts import Artifacts
 from hybrid_mcp.config import Settings
+from hybrid_mcp.egress import Egress
 from hybrid_mcp.llm.interface import LanguageModel
 from hybrid_mcp.stt.interface import Recognizer
-from hybrid_mcp.tts.interface import SpeechEngine
+from hybrid_mcp.tts.studio import Studio
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,10 @@ class App:
 
     settings: Settings
     artifacts: Artifacts
-    speech: SpeechEngine
+    egress: Egress
+    studio: Studio
     recognizer: Recognizer
-    local_model: LanguageModel
+    writers: tuple[LanguageModel, ...]
+    """Who can write scripts, first choice first; the composer needs none of them."""
+    local_models: tuple[LanguageModel, ...]
+    """Who answers `local_llm`, first choice first."""

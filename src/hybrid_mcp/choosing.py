@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from hybrid_mcp.backend import Health
 from hybrid_mcp.errors import EngineError, EngineUnavailable
-from hybrid_mcp.languages import Bilingual
+from hybrid_mcp.languages import Bilingual, Language
 
 
 class Engine(Protocol):
@@ -38,6 +38,10 @@ class Passed:
 
     engine: str
     why: Bilingual
+
+    def text(self, language: Language) -> str:
+        """For people."""
+        return f"{self.engine}: {self.why.in_(language)}"
 
 
 @dataclass(frozen=True, slots=True)

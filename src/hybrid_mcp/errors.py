@@ -15,7 +15,8 @@
     │   ├── KeyRefused          the key is wrong, expired, or may not do this; or the account is out of credit
     │   ├── AnswerRefused       the model declined, or a filter cut its answer off
     │   └── AnswerUnusable      what it answered is not what was asked for, also after asking again
-    └── StorageError            the data directory is full, read-only or damaged
+    ├── StorageError            the data directory is full, read-only or damaged
+    └── SettingsWrong           the configuration names something that does not exist
 
 Each carries its sentence in Japanese and English: what happened, and what to do about it.
 The faces (MCP tools, command line) pick the language; nothing above an adapter names a
@@ -116,3 +117,16 @@ class AnswerUnusable(EngineError):
 
 class StorageError(HybridError):
     """The data directory is full, read-only or damaged."""
+
+
+class SettingsWrong(HybridError):
+    """The configuration names something that does not exist."""
+
+    @classmethod
+    def unknown(cls, variable: str, name: str, known: Iterable[str]) -> SettingsWrong:
+        """`variable` names an engine that is none of `known`."""
+        names = ", ".join(known)
+        return cls(
+            ja=f"設定 {variable} の「{name}」というエンジンはありません。使えるのは: {names}。",
+            en=f"The setting {variable} names the engine {name!r}, which does not exist. Known: {names}.",
+        )

@@ -10,26 +10,33 @@ from pathlib import Path
 from hybrid_mcp import models
 from hybrid_mcp.app import App
 from hybrid_mcp.artifacts import Artifacts
+from hybrid_mcp.backend import Backend
 from hybrid_mcp.config import Settings
-from hybrid_mcp.llm.embedded import LlamaCpp
+from hybrid_mcp.egress import Egress
+from hybrid_mcp.errors import SettingsWrong
+from hybrid_mcp.llm.interface import LanguageModel
+from hybrid_mcp.secrets.environment import Environment
+from hybrid_mcp.secrets.interface import Secrets
 from hybrid_mcp.stt.whisper import FasterWhisper, from_hub
-from hybrid_mcp.tts.openjtalk import OpenJTalk
+from hybrid_mcp.tts.interface import SpeechEngine
+from hybrid_mcp.tts.studio import Studio
 
 
 @asynccontextmanager
 async def open_app(settings: Settings) -> AsyncIterator[App]:
     """Open everything, in order, and close it in reverse, also when opening fails half-way.
 
-    Engines are only constructed here; each loads what is heavy at its first use.
+    Engines are only constructed here; each loads or connects at its first use.
 
     Raises:
         StorageError: the data directory cannot be used.
+        SettingsWrong: an order names an engine that does not exist.
     """
     async with AsyncExitStack() as stack:
         artifacts = Artifacts(settings.data_dir)
         artifacts.open()
-        speech = OpenJTalk(settings.tts.workers)
-        stack.push_async_callback(speech.close)
+        egress = Egress(settings.outgoing)
+        secrets = Environment(Path(".env.hybrid"))
         recognizer = FasterWhisper(
             *_whisper_model(settings),
             max_bytes=settings.stt.max_bytes,
@@ -39,15 +46,97 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             threads=settings.stt.threads,
         )
         stack.push_async_callback(recognizer.close)
-        local_model = LlamaCpp(
-            Path(models.SMOLLM2.files[0].name).stem,
-            partial(_smollm2, settings.models_dir),
-            context_tokens=settings.llm.context_tokens,
-            deadline=settings.llm.deadline,
-            threads=settings.llm.threads,
+        opened: dict[str, LanguageModel] = {}
+
+        def models_named(variable: str, names: tuple[str, ...], known: tuple[str, ...]) -> tuple[LanguageModel, ...]:
+            """The models of an order, each opened once."""
+            for name in names:
+                if name not in known:
+                    raise SettingsWrong.unknown(variable, name, known)
+                if name != "extractive" and name not in opened:
+                    opened[name] = _language_model(name, settings, egress, secrets)
+                    stack.push_async_callback(opened[name].close)
+            return tuple(opened[name] for name in names if name != "extractive")
+
+        writers = models_named(
+            "HYBRID_MCP_LLM__WRITERS", settings.llm.writers, ("claude", "openai", "groq", "ollama", "extractive")
         )
-        stack.push_async_callback(local_model.close)
-        yield App(settings, artifacts, speech, recognizer, local_model)
+        local_models = models_named("HYBRID_MCP_LLM__LOCAL", settings.llm.local, ("ollama", "embedded"))
+        engines: list[SpeechEngine] = []
+        for name in settings.tts.order:
+            engines.append(_speech_engine(name, settings, egress, secrets))
+            stack.push_async_callback(engines[-1].close)
+        yield App(settings, artifacts, egress, Studio(engines, settings.tts.voice), recognizer, writers, local_models)
+
+
+def _language_model(name: str, settings: Settings, egress: Egress, secrets: Secrets) -> LanguageModel:
+    match name:
+        case "claude":
+            from hybrid_mcp.llm.claude import Claude
+
+            claude = settings.claude
+            return Claude(claude, secrets, egress, _backend(name, claude.parallel, claude.deadline, settings))
+        case "openai":
+            from hybrid_mcp.llm.openai import ChatCompletions
+
+            openai = settings.openai
+            guard = _backend(name, openai.parallel, openai.deadline, settings)
+            return ChatCompletions(name, openai, secrets, "openai_api_key", egress, guard)
+        case "groq":
+            from hybrid_mcp.llm.openai import ChatCompletions
+
+            groq = settings.groq
+            guard = _backend(name, groq.parallel, groq.deadline, settings)
+            return ChatCompletions(name, groq, secrets, "groq_api_key", egress, guard)
+        case "ollama":
+            from hybrid_mcp.llm.ollama import Ollama
+
+            ollama = settings.ollama
+            return Ollama(ollama, egress, _backend(name, ollama.parallel, ollama.deadline, settings))
+        case "embedded":
+            from hybrid_mcp.llm.embedded import LlamaCpp
+
+            return LlamaCpp(
+                Path(models.SMOLLM2.files[0].name).stem,
+                partial(_smollm2, settings.models_dir),
+                context_tokens=settings.llm.context_tokens,
+                deadline=settings.llm.deadline,
+                threads=settings.llm.threads,
+            )
+        case unknown:  # pragma: no cover  (whoever calls has looked)
+            raise AssertionError(unknown)
+
+
+def _speech_engine(name: str, settings: Settings, egress: Egress, secrets: Secrets) -> SpeechEngine:
+    match name:
+        case "openjtalk":
+            from hybrid_mcp.tts.openjtalk import OpenJTalk
+
+            return OpenJTalk(settings.tts.workers)
+        case "speech":
+            from hybrid_mcp.tts.openai import OpenAISpeech
+
+            guard = _backend(name, settings.speech.parallel, settings.speech.deadline, settings)
+            return OpenAISpeech(settings.speech, secrets, egress, guard)
+        case _ if name in settings.tts.engines:
+            from hybrid_mcp.tts.voicevox import Voicevox
+
+            guard = _backend(name, settings.tts.parallel, settings.tts.deadline, settings)
+            return Voicevox(name, settings.tts.engines[name], settings.tts, egress, guard)
+        case _:
+            raise SettingsWrong.unknown("HYBRID_MCP_TTS__ORDER", name, (*settings.tts.engines, "openjtalk", "speech"))
+
+
+def _backend(name: str, parallel: int, deadline: float, settings: Settings) -> Backend:
+    watching = settings.watching
+    return Backend(
+        name,
+        parallel=parallel,
+        deadline=deadline,
+        remember=watching.remember,
+        failures=watching.failures,
+        rest=watching.rest,
+    )
 
 
 def _whisper_model(settings: Settings) -> tuple[str, Callable[[], Path]]:

@@ -13,6 +13,7 @@ from hybrid_mcp.artifacts import Kind, storage_errors
 from hybrid_mcp.errors import HybridError, NotFound
 from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.threads import in_thread
+from hybrid_mcp.tools.list_voices import described
 
 _LARGEST = 24 * 2**20
 """Bytes of audio that are sent inline; base64 of more would not fit a message. The file is always there."""
@@ -49,18 +50,15 @@ def add_resources(server: MCPServer[App], app: App) -> None:
         return await read(id, "audio", "narration.wav")
 
     async def voices() -> str:
-        known = [
+        roll = await app.studio.roll()
+        return json.dumps(
             {
-                "id": voice.id,
-                "name": Bilingual(ja=voice.name_ja, en=voice.name_en).in_(language),
-                "language": voice.language,
-                "engine": voice.engine,
-                "credit": voice.credit,
-                "licence": voice.licence,
-            }
-            for voice in app.speech.voices
-        ]
-        return json.dumps(known, ensure_ascii=False, indent=2)
+                "voices": [described(voice, language) for voice in roll.voices],
+                "passed_over": [passed.text(language) for passed in roll.passed],
+            },
+            ensure_ascii=False,
+            indent=2,
+        )
 
     offered: tuple[tuple[str, Bilingual, Bilingual, str, Callable[..., Awaitable[str | bytes]]], ...] = (
         (

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from hybrid_mcp.errors import InvalidInput, UnsupportedLanguage
+from hybrid_mcp.backend import Health
+from hybrid_mcp.errors import EngineUnavailable, InvalidInput, UnsupportedLanguage
 from hybrid_mcp.llm.ask import ask
-from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, OnProgress
+from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, Watch
 
 
 class Echo:
@@ -12,18 +15,40 @@ class Echo:
 
     name = "echo"
     model = "echo-1"
-    languages: tuple[str, ...] = ("en",)
+    context_tokens = 1000
+    max_output_tokens = 500
 
-    async def chat(self, request: ChatRequest, on_progress: OnProgress) -> ChatAnswer:
-        await on_progress(1, request.max_tokens)
+    def __init__(self, *languages: str) -> None:
+        self.languages = languages
+
+    async def check(self) -> Health:
+        return Health("1")
+
+    async def count(self, request: ChatRequest) -> int:
+        return len(request.prompt)
+
+    async def chat(self, request: ChatRequest, watch: Watch = Watch()) -> ChatAnswer:
+        await watch.text(request.prompt)
         return ChatAnswer(request.prompt, self.model, 1, 1, truncated=False)
 
     async def close(self) -> None:
         pass
 
 
-async def ignore(done: float, whole: float | None) -> None:
-    pass
+class Gone(Echo):
+    """A model whose server does not answer."""
+
+    name = "gone"
+
+    async def check(self) -> Health:
+        raise EngineUnavailable(ja="起動していません。", en="It is not running.")
+
+
+ENGLISH = [Echo("en")]
+
+
+async def said(models: Sequence[Echo], prompt: str, language: str = "") -> str:
+    return (await ask(models, ChatRequest(prompt), language=language, watch=Watch())).result.text
 
 
 @pytest.mark.parametrize(
@@ -52,8 +77,7 @@ async def ignore(done: float, whole: float | None) -> None:
     ],
 )
 async def test_english_is_never_refused(prompt: str) -> None:
-    answer = await ask(Echo(), ChatRequest(prompt), language="", on_progress=ignore)
-    assert answer.text == prompt
+    assert await said(ENGLISH, prompt) == prompt
 
 
 @pytest.mark.parametrize(
@@ -73,7 +97,7 @@ async def test_english_is_never_refused(prompt: str) -> None:
 )
 async def test_another_language_is_refused_with_the_remedy(prompt: str, english: str, japanese: str) -> None:
     with pytest.raises(UnsupportedLanguage) as refused:
-        await ask(Echo(), ChatRequest(prompt), language="", on_progress=ignore)
+        await said(ENGLISH, prompt)
     en, ja = refused.value.text("en"), refused.value.text("ja")
     assert f"this request is in {english}" in en
     assert "only knows English" in en
@@ -83,31 +107,39 @@ async def test_another_language_is_refused_with_the_remedy(prompt: str, english:
 
 
 async def test_a_language_that_is_given_is_believed() -> None:
-    answer = await ask(Echo(), ChatRequest("記憶?"), language="en-GB", on_progress=ignore)
-    assert answer.text == "記憶?"
+    assert await said(ENGLISH, "記憶?", "en-GB") == "記憶?"
     with pytest.raises(UnsupportedLanguage, match="Japanese"):
-        await ask(Echo(), ChatRequest("Hello"), language="ja-JP", on_progress=ignore)
+        await said(ENGLISH, "Hello", "ja-JP")
 
 
 async def test_a_model_that_knows_the_language_is_asked() -> None:
-    model = Echo()
-    model.languages = ("en", "ja")
-    assert (await ask(model, ChatRequest("こんにちは"), language="", on_progress=ignore)).text == "こんにちは"
+    model = Echo("en", "ja")
+    assert await said([model], "こんにちは") == "こんにちは"
     with pytest.raises(UnsupportedLanguage, match="English and Japanese"):
-        await ask(model, ChatRequest("안녕하세요"), language="", on_progress=ignore)
+        await said([model], "안녕하세요")
+
+
+async def test_a_model_that_names_no_language_is_asked_in_any() -> None:
+    assert await said([Echo()], "안녕하세요") == "안녕하세요"
+
+
+async def test_the_next_model_answers_and_says_why_the_first_did_not() -> None:
+    chosen = await ask([Gone("en"), Echo("en")], ChatRequest("Hi"), language="", watch=Watch())
+    assert chosen.engine.name == "echo"
+    assert [(passed.engine, passed.why.en) for passed in chosen.passed] == [("gone", "It is not running.")]
 
 
 @pytest.mark.parametrize("prompt", ["", "  \n\t", "\u3000"])
 async def test_an_empty_prompt_is_refused(prompt: str) -> None:
     with pytest.raises(InvalidInput, match="empty"):
-        await ask(Echo(), ChatRequest(prompt), language="en", on_progress=ignore)
+        await said(ENGLISH, prompt, "en")
 
 
-async def test_progress_and_the_request_are_passed_on_unchanged() -> None:
-    seen: list[tuple[float, float | None]] = []
+async def test_the_answer_is_told_as_it_comes() -> None:
+    seen: list[str] = []
 
-    async def note(done: float, whole: float | None) -> None:
-        seen.append((done, whole))
+    async def note(piece: str) -> None:
+        seen.append(piece)
 
-    await ask(Echo(), ChatRequest("Hi", max_tokens=7), language="", on_progress=note)
-    assert seen == [(1, 7)]
+    await ask(ENGLISH, ChatRequest("Hi", max_tokens=7), language="", watch=Watch(note))
+    assert seen == ["Hi"]

@@ -24,10 +24,6 @@ CONTEXT = 1024
 LONG = ChatRequest("Count from one to a thousand in words, and never stop.", max_tokens=900, temperature=0.0)
 
 
-async def ignore(done: float, whole: float | None) -> None:
-    pass
-
-
 def weights(models_dir: Path) -> Path:
     return models_dir / "smollm2-135m-instruct" / "smollm2-135m-instruct-q4_1.gguf"
 
@@ -44,21 +40,21 @@ async def model(models_dir: Path) -> AsyncIterator[LlamaCpp]:
 
 
 class Stopwatch:
-    """Reports progress and says when a number of tokens has come."""
+    """Keeps the pieces and says when a number of them has come."""
 
     def __init__(self, after: int) -> None:
-        self.seen: list[tuple[float, float | None]] = []
+        self.seen: list[str] = []
         self.reached = asyncio.Event()
         self._after = after
 
-    async def __call__(self, done: float, whole: float | None) -> None:
-        self.seen.append((done, whole))
-        if done >= self._after:
+    async def __call__(self, piece: str) -> None:
+        self.seen.append(piece)
+        if len(self.seen) >= self._after:
             self.reached.set()
 
 
 async def test_an_answer_is_text_with_its_counts_and_the_model(model: LlamaCpp) -> None:
-    answer = await model.chat(ChatRequest("Say hello in one short sentence."), ignore)
+    answer = await model.chat(ChatRequest("Say hello in one short sentence."))
     assert answer.text.strip()
     assert answer.model == "smollm2-135m-instruct-q4_1"
     assert answer.prompt_tokens > 10
@@ -68,36 +64,34 @@ async def test_an_answer_is_text_with_its_counts_and_the_model(model: LlamaCpp) 
 
 async def test_the_same_request_gives_the_same_answer_whatever_came_between(model: LlamaCpp) -> None:
     request = ChatRequest("Name a colour.", temperature=0.9, max_tokens=24)
-    first = await model.chat(request, ignore)
-    await model.chat(ChatRequest("Name an animal, please.", max_tokens=8), ignore)
-    assert await model.chat(request, ignore) == first
+    first = await model.chat(request)
+    await model.chat(ChatRequest("Name an animal, please.", max_tokens=8))
+    assert await model.chat(request) == first
 
 
 async def test_an_answer_cut_at_its_limit_says_so(model: LlamaCpp) -> None:
-    answer = await model.chat(ChatRequest("Tell me a long story.", max_tokens=5), ignore)
+    answer = await model.chat(ChatRequest("Tell me a long story.", max_tokens=5))
     assert answer.truncated
     assert answer.completion_tokens == 5
 
 
 async def test_an_answer_cut_at_the_end_of_the_context_says_so(model: LlamaCpp) -> None:
     endless = {"type": "string", "minLength": 1500}
-    answer = await model.chat(ChatRequest("hello " * (CONTEXT - 80), json_schema=endless, max_tokens=500), ignore)
+    answer = await model.chat(ChatRequest("hello " * (CONTEXT - 80), json_schema=endless, max_tokens=500))
     assert answer.truncated
     assert answer.prompt_tokens + answer.completion_tokens <= CONTEXT
 
 
-async def test_progress_counts_tokens_up_to_the_limit(model: LlamaCpp) -> None:
+async def test_the_answer_is_told_piece_by_piece(model: LlamaCpp) -> None:
     watch = Stopwatch(1)
-    await model.chat(ChatRequest("Tell me a long story.", max_tokens=12), watch)
-    done = [tokens for tokens, _ in watch.seen]
-    assert done == sorted(done)
-    assert 1 <= done[0] <= done[-1] <= 12
-    assert {whole for _, whole in watch.seen} == {12}
+    answer = await model.chat(ChatRequest("Tell me a long story.", max_tokens=12), Watch(watch))
+    assert 1 < len(watch.seen) <= 12
+    assert "".join(watch.seen) == answer.text
 
 
 async def test_the_system_text_reaches_the_model(model: LlamaCpp) -> None:
-    plain = await model.chat(ChatRequest("Hi", max_tokens=1), ignore)
-    told = await model.chat(ChatRequest("Hi", system="You answer like a pirate. " * 20, max_tokens=1), ignore)
+    plain = await model.chat(ChatRequest("Hi", max_tokens=1))
+    told = await model.chat(ChatRequest("Hi", system="You answer like a pirate. " * 20, max_tokens=1))
     assert told.prompt_tokens > plain.prompt_tokens + 50
 
 
@@ -111,7 +105,7 @@ async def test_a_schema_is_kept(model: LlamaCpp) -> None:
         "required": ["mood", "year"],
         "additionalProperties": False,
     }
-    answer = await model.chat(ChatRequest("Describe a storm as JSON.", json_schema=schema), ignore)
+    answer = await model.chat(ChatRequest("Describe a storm as JSON.", json_schema=schema))
     value = json.loads(answer.text)
     assert value["mood"] in ("calm", "tense")
     assert value["year"].isdigit()
@@ -120,7 +114,7 @@ async def test_a_schema_is_kept(model: LlamaCpp) -> None:
 
 async def test_a_json_answer_that_is_cut_is_marked_and_not_parsed(model: LlamaCpp) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string", "minLength": 200}}, "required": ["a"]}
-    answer = await model.chat(ChatRequest("JSON please", json_schema=schema, max_tokens=6), ignore)
+    answer = await model.chat(ChatRequest("JSON please", json_schema=schema, max_tokens=6))
     assert answer.truncated
 
 
@@ -151,7 +145,7 @@ async def test_a_json_answer_that_is_cut_is_marked_and_not_parsed(model: LlamaCp
 )
 async def test_a_schema_that_cannot_be_enforced_is_refused(model: LlamaCpp, schema: dict[str, Any], why: str) -> None:
     with pytest.raises(InvalidInput, match="schema") as refused:
-        await model.chat(ChatRequest("JSON please", json_schema=schema, max_tokens=8), ignore)
+        await model.chat(ChatRequest("JSON please", json_schema=schema, max_tokens=8))
     assert why in refused.value.text("en")
     japanese = refused.value.text("ja")
     assert "スキーマ" in japanese
@@ -164,18 +158,18 @@ async def test_a_schema_nested_without_end_is_refused(model: LlamaCpp) -> None:
     for _ in range(100):
         schema = {"type": "array", "items": schema}
     with pytest.raises(InvalidInput, match="nested"):
-        await model.chat(ChatRequest("JSON please", json_schema=schema), ignore)
+        await model.chat(ChatRequest("JSON please", json_schema=schema))
 
 
 async def test_a_property_may_be_called_pattern(model: LlamaCpp) -> None:
     schema = {"type": "object", "properties": {"pattern": {"enum": ["dots"]}}, "required": ["pattern"]}
-    answer = await model.chat(ChatRequest("JSON please", json_schema=schema), ignore)
+    answer = await model.chat(ChatRequest("JSON please", json_schema=schema))
     assert json.loads(answer.text)["pattern"] == "dots"
 
 
 async def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(model: LlamaCpp) -> None:
     with pytest.raises(InvalidInput) as refused:
-        await model.chat(ChatRequest("hello " * 3000), ignore)
+        await model.chat(ChatRequest("hello " * 3000))
     languages: tuple[Language, ...] = ("en", "ja")
     for language in languages:
         text = refused.value.text(language)
@@ -187,7 +181,7 @@ async def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(mod
 async def test_beyond_what_the_model_was_trained_for_raising_the_context_is_not_advised(models_dir: Path) -> None:
     model = model_of(weights(models_dir), context_tokens=20_000)
     with pytest.raises(InvalidInput, match="8192") as refused:
-        await model.chat(ChatRequest("hello " * 9000), ignore)
+        await model.chat(ChatRequest("hello " * 9000))
     assert "HYBRID_MCP_LLM__CONTEXT_TOKENS" not in refused.value.text("en")
     await model.close()
 
@@ -204,12 +198,12 @@ async def test_beyond_what_the_model_was_trained_for_raising_the_context_is_not_
 )
 async def test_a_request_that_makes_no_sense_is_refused(model: LlamaCpp, request_: ChatRequest, why: str) -> None:
     with pytest.raises(InvalidInput, match=why):
-        await model.chat(request_, ignore)
+        await model.chat(request_)
 
 
 async def test_cancelling_stops_the_generation_and_the_next_answer_comes(model: LlamaCpp) -> None:
     watch = Stopwatch(5)
-    task = asyncio.create_task(model.chat(LONG, watch))
+    task = asyncio.create_task(model.chat(LONG, Watch(watch)))
     async with asyncio.timeout(60):
         await watch.reached.wait()
     task.cancel()
@@ -218,13 +212,13 @@ async def test_cancelling_stops_the_generation_and_the_next_answer_comes(model: 
     heard = len(watch.seen)
     assert heard < LONG.max_tokens
     async with asyncio.timeout(60):
-        assert (await model.chat(ChatRequest("Hi", max_tokens=3), ignore)).text
+        assert (await model.chat(ChatRequest("Hi", max_tokens=3))).text
     assert len(watch.seen) == heard
 
 
 async def test_cancelling_twice_still_waits_for_the_thread(model: LlamaCpp) -> None:
     watch = Stopwatch(3)
-    task = asyncio.create_task(model.chat(LONG, watch))
+    task = asyncio.create_task(model.chat(LONG, Watch(watch)))
     async with asyncio.timeout(60):
         await watch.reached.wait()
     task.cancel()
@@ -252,7 +246,7 @@ async def test_cancelling_while_a_long_prompt_is_read_stops_that_too(
     monkeypatch.setattr(embedded._Run, "_chunk", chunk)
     model = model_of(weights(models_dir), context_tokens=8192)
     watch = Stopwatch(1)
-    task = asyncio.create_task(model.chat(ChatRequest("hello " * 7000, max_tokens=5), watch))
+    task = asyncio.create_task(model.chat(ChatRequest("hello " * 7000, max_tokens=5), Watch(watch)))
     async with asyncio.timeout(60):
         await reading.wait()
     task.cancel()
@@ -265,18 +259,18 @@ async def test_cancelling_while_a_long_prompt_is_read_stops_that_too(
 
 
 async def test_a_caller_that_fails_while_listening_stops_the_generation(model: LlamaCpp) -> None:
-    async def hang_up(done: float, whole: float | None) -> None:
+    async def hang_up(piece: str) -> None:
         raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
-        await model.chat(LONG, hang_up)
+        await model.chat(LONG, Watch(hang_up))
     assert not model._turn.locked()
 
 
 async def test_the_deadline_ends_an_answer(models_dir: Path) -> None:
     model = model_of(weights(models_dir), deadline=0.2)
     with pytest.raises(DeadlineExceeded, match="HYBRID_MCP_LLM__DEADLINE"):
-        await model.chat(LONG, ignore)
+        await model.chat(LONG)
     assert not model._turn.locked()
     await model.close()
 
@@ -284,14 +278,14 @@ async def test_the_deadline_ends_an_answer(models_dir: Path) -> None:
 async def test_answers_asked_for_at_once_all_come(model: LlamaCpp) -> None:
     async with asyncio.timeout(100):
         answers = await asyncio.gather(
-            *(model.chat(ChatRequest(f"Say the number {n}.", max_tokens=5), ignore) for n in range(4))
+            *(model.chat(ChatRequest(f"Say the number {n}.", max_tokens=5)) for n in range(4))
         )
     assert all(answer.text for answer in answers)
 
 
 async def test_the_loop_runs_on_while_the_model_writes(model: LlamaCpp) -> None:
-    await model.chat(ChatRequest("Hi", max_tokens=1), ignore)
-    task = asyncio.create_task(model.chat(ChatRequest("Tell me a story.", max_tokens=20), ignore))
+    await model.chat(ChatRequest("Hi", max_tokens=1))
+    task = asyncio.create_task(model.chat(ChatRequest("Tell me a story.", max_tokens=20)))
     turns = 0
     while not task.done():
         await asyncio.sleep(0)
@@ -309,12 +303,12 @@ async def test_missing_weights_are_named_with_the_remedy_and_found_once_they_are
     model = LlamaCpp("smollm2", find, context_tokens=CONTEXT, deadline=120)
     folder = models_dir / models.SMOLLM2.folder
     with pytest.raises(ModelMissing, match="hybrid-mcp models fetch"):
-        await model.chat(ChatRequest("Hi"), ignore)
+        await model.chat(ChatRequest("Hi"))
     shutil.copytree(folder, tmp_path / folder.name, ignore=shutil.ignore_patterns("verified.json"))
     with pytest.raises(ModelMissing, match="hybrid-mcp models fetch"):  # nobody has verified them
-        await model.chat(ChatRequest("Hi"), ignore)
+        await model.chat(ChatRequest("Hi"))
     shutil.copy(folder / "verified.json", tmp_path / folder.name)
-    assert (await model.chat(ChatRequest("Hi", max_tokens=2), ignore)).model == "smollm2"
+    assert (await model.chat(ChatRequest("Hi", max_tokens=2))).model == "smollm2"
     await model.close()
 
 
@@ -324,27 +318,27 @@ async def test_damaged_weights_are_an_engine_error(models_dir: Path, tmp_path: P
     damaged.write_bytes(weights(models_dir).read_bytes()[:size])
     model = model_of(damaged)
     with pytest.raises(EngineError, match="damaged"):
-        await model.chat(ChatRequest("Hi"), ignore)
+        await model.chat(ChatRequest("Hi"))
     await model.close()
 
 
 async def test_a_closed_model_opens_again_when_it_is_asked(model: LlamaCpp) -> None:
-    await model.chat(ChatRequest("Hi", max_tokens=1), ignore)
+    await model.chat(ChatRequest("Hi", max_tokens=1))
     await model.close()
     await model.close()
-    assert (await model.chat(ChatRequest("Hi", max_tokens=1), ignore)).completion_tokens == 1
+    assert (await model.chat(ChatRequest("Hi", max_tokens=1))).completion_tokens == 1
 
 
 async def test_nothing_is_ever_written_to_stdout(models_dir: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model = model_of(weights(models_dir))
-    await model.chat(ChatRequest("Hi", max_tokens=3), ignore)
+    await model.chat(ChatRequest("Hi", max_tokens=3))
     with pytest.raises(InvalidInput):
-        await model.chat(ChatRequest("hello " * 3000), ignore)
+        await model.chat(ChatRequest("hello " * 3000))
     with pytest.raises(InvalidInput):
         await model.chat(
-            ChatRequest("Hi", json_schema={"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}), ignore
+            ChatRequest("Hi", json_schema={"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}),
         )
-    task = asyncio.create_task(model.chat(LONG, ignore))
+    task = asyncio.create_task(model.chat(LONG))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -374,7 +368,7 @@ GENERATING = (
 
 
 async def test_without_its_key_the_loopback_port_answers_nobody(model: LlamaCpp) -> None:
-    await model.chat(ChatRequest("Hi", max_tokens=1), ignore)
+    await model.chat(ChatRequest("Hi", max_tokens=1))
     base = model._server.listening_address
     assert base.startswith("http://127.0.0.1:")
 

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,11 @@ from hybrid_mcp.languages import Language
 from hybrid_mcp.script.markdown import markdown
 from hybrid_mcp.script.model import Script
 from hybrid_mcp.threads import in_thread
-from hybrid_mcp.tts.interface import LineCue, PhraseCue, Prosody, SpeechEngine
+from hybrid_mcp.tts.interface import LineCue, PhraseCue, Prosody, Voice
 from hybrid_mcp.tts.speak import OnSpoken, SpokenLine, speak
+from hybrid_mcp.tts.studio import Studio
 
-_LAYOUT = 2
+_LAYOUT = 3
 """Raised when the files of an episode change, so that old folders are not taken for new ones."""
 _EMBED_SECONDS = 15 * 60
 """Longest recording that is put into the report itself (about 4 MB); a longer one is linked."""
@@ -42,16 +43,17 @@ class Narration:
     sentence_pause: float
     """Seconds between the sentences of a line."""
     audio_format: AudioFormat
+    sample_rate: int
+    channels: int
     script: Script | None = None
     """The script the lines come from, when they do."""
 
 
 async def narrate(
-    engine: SpeechEngine,
+    studio: Studio,
     artifacts: Artifacts,
     narration: Narration,
     *,
-    at_once: int,
     report_language: Language,
     on_spoken: OnSpoken,
 ) -> Artifact:
@@ -62,9 +64,10 @@ async def narrate(
         EngineError: the engine failed.
         StorageError: the folder could not be written.
     """
+    voices = tuple(dict.fromkeys(line.voice for line in narration.lines))
     made_from = {
         "layout": _LAYOUT,
-        "engine": engine.identity(),
+        "engines": await studio.identity(voices),
         "report": report_language,
         "script": narration.script.id if narration.script else None,
         **asdict(dataclasses.replace(narration, script=None)),
@@ -72,33 +75,36 @@ async def narrate(
     episode = artifact_id("audio", made_from)
     async with artifacts.making(episode) as draft:
         if isinstance(draft, Draft):
-            await _make(engine, draft, narration, at_once, report_language, on_spoken)
+            await _make(studio, draft, narration, voices, report_language, on_spoken)
     return artifacts.get(episode, "audio")
 
 
 async def _make(
-    engine: SpeechEngine,
+    studio: Studio,
     draft: Draft,
     narration: Narration,
-    at_once: int,
+    voices: Sequence[Voice],
     report_language: Language,
     on_spoken: OnSpoken,
 ) -> None:
+    credits_ = list(dict.fromkeys(f"{voice.credit} ({voice.licence})" for voice in voices))
+    terms = {voice.credit: await studio.terms(voice) for voice in voices}
+    await studio.prepare(voices)
     wav = draft.folder / "narration.wav"
-    with Master(wav, engine.sample_rate) as master:
-        cues = await _record(engine, narration, master, at_once, on_spoken)
+    with Master(wav, narration.sample_rate, narration.channels) as master:
+        cues, estimated = await _record(studio, narration, master, on_spoken)
+    engines = ", ".join(dict.fromkeys(voice.version for voice in voices))
     timeline = Timeline(master.sample_rate, master.length, tuple(cues), _chapters(narration.script, cues))
     if narration.audio_format != "wav":
         copy = draft.folder / f"narration.{narration.audio_format}"
         await in_thread(partial(encode, wav, copy, narration.audio_format))
-    voices = list(dict.fromkeys(line.voice for line in narration.lines))
-    credits_ = list(dict.fromkeys(f"{voice.credit} ({voice.licence})" for voice in voices))
 
     def write() -> int:
         """Everything but the sound; the number of cues."""
         shown = subtitles.cues(_timed(timeline), narration.language)
         draft.write_text("narration.srt", subtitles.srt(shown))
         draft.write_text("narration.vtt", subtitles.vtt(shown))
+        draft.write_text("credits.txt", _credits(credits_, terms))
         draft.write_text("timeline.json", json.dumps(timeline.to_json(), ensure_ascii=False, indent=1) + "\n")
         if narration.script is not None:
             draft.write_text("script.json", narration.script.model_dump_json(indent=2) + "\n")
@@ -110,7 +116,7 @@ async def _make(
             audio=_embedded(wav, timeline.duration),
             credits=credits_,
             voices=[voice.id for voice in voices],
-            engine=engine.name,
+            engine=engines,
             files=sorted([*(path.name for path in draft.folder.iterdir()), "report.html", "manifest.json"]),
             language=report_language,
         )
@@ -120,7 +126,7 @@ async def _make(
     cue_count = await in_thread(write)
     draft.summary |= {
         "title": narration.title,
-        "engine": engine.name,
+        "engine": engines,
         "voices": [voice.id for voice in voices],
         "credits": credits_,
         "language": narration.language,
@@ -128,6 +134,7 @@ async def _make(
         "sample_rate": timeline.sample_rate,
         "lines": len(timeline.lines),
         "cues": cue_count,
+        "estimated": estimated,
         "audio": f"narration.{narration.audio_format}",
         "mime_type": MIME[narration.audio_format],
         "script_id": narration.script.id if narration.script else None,
@@ -136,24 +143,32 @@ async def _make(
 
 
 async def _record(
-    engine: SpeechEngine, narration: Narration, master: Master, at_once: int, on_spoken: OnSpoken
-) -> list[LineCue]:
-    """Write every line to the master; their cues, placed in it."""
+    studio: Studio, narration: Narration, master: Master, on_spoken: OnSpoken
+) -> tuple[list[LineCue], bool]:
+    """Write every line to the master; their cues, placed in it, and whether any engine left places to be guessed."""
     cues: list[LineCue] = []
+    estimated = False
     lines = speak(
-        engine,
+        studio,
         narration.lines,
         narration.prosody,
         language=narration.language,
         sentence_pause=narration.sentence_pause,
-        at_once=at_once,
+        sample_rate=narration.sample_rate,
         on_spoken=on_spoken,
     )
     async with contextlib.aclosing(lines):
         async for line in lines:
             cues.append(_moved(line.cue, master.length))
+            estimated = estimated or line.estimated
             master.write(line.samples)
-    return cues
+    return cues, estimated
+
+
+def _credits(lines: Sequence[str], terms: Mapping[str, str]) -> str:
+    """What must be named, and under which terms the voices may be used."""
+    parts = ["\n".join(lines), *(f"{credit}\n\n{text.strip()}" for credit, text in terms.items() if text.strip())]
+    return "\n\n----\n\n".join(parts) + "\n"
 
 
 def _moved(cue: LineCue, by: int) -> LineCue:

@@ -8,26 +8,49 @@ from hybrid_mcp.errors import NotFound
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script.model import Script
 from hybrid_mcp.script.sentences import sentences
-from hybrid_mcp.tts.interface import SpeechEngine, Voice
-from hybrid_mcp.tts.speak import SpokenLine, voice_named
+from hybrid_mcp.tts.interface import Voice
+from hybrid_mcp.tts.speak import SpokenLine
+from hybrid_mcp.tts.studio import Reader, Studio
 
 
-def lines_of_script(
-    script: Script,
-    engine: SpeechEngine,
-    voice: str,
-    cast: Mapping[str, str],
-    line_pause: float,
-    section_pause: float,
-) -> tuple[SpokenLine, ...]:
-    """The lines of a script, each with its speaker's voice.
+async def reader(studio: Studio, asked: str, language: Language) -> Reader:
+    """The voice of that name, or the usual one of that language when the name is empty.
 
-    The one who explains most has `voice`; each further speaker the next voice of that language, in turn.
+    Raises:
+        NotFound: no such voice.
+        UnsupportedLanguage: nobody speaks the language.
+    """
+    return Reader(await studio.named(asked)) if asked else await studio.usual(language)
+
+
+async def voices_of_script(
+    script: Script, studio: Studio, first: Voice, cast: Mapping[str, str], *, asked: bool
+) -> dict[str, Voice]:
+    """The voice of every speaker of a script.
+
+    What `cast` says comes first, then what the script's own cast says, unless a voice was `asked` for. Of the
+    rest, the one who says most has `first`; each further speaker another voice of that engine, in turn.
 
     Raises:
         NotFound: a voice or a speaker of the cast does not exist.
     """
-    voices = _voices(script, engine, voice, cast)
+    spoken: dict[str, int] = {}
+    for line in script.lines:
+        spoken[line.speaker] = spoken.get(line.speaker, 0) + len(line.text)
+    for speaker in cast:
+        if speaker not in spoken:
+            raise NotFound.named(Bilingual(ja="話者", en="speaker"), speaker, spoken)
+    own = {} if asked else {role.name: role.voice for role in script.cast if role.voice and role.name in spoken}
+    given = {speaker: await studio.named(name) for speaker, name in {**own, **cast}.items()}
+    free = [voice for voice in (first, *await studio.casting(first)) if voice not in given.values()] or [first]
+    left = sorted((speaker for speaker in spoken if speaker not in given), key=lambda speaker: -spoken[speaker])
+    return {speaker: free[place % len(free)] for place, speaker in enumerate(left)} | given
+
+
+def lines_of_script(
+    script: Script, voices: Mapping[str, Voice], line_pause: float, section_pause: float
+) -> tuple[SpokenLine, ...]:
+    """The lines of a script, each with its speaker's voice."""
     return tuple(
         SpokenLine(
             line.id,
@@ -41,33 +64,12 @@ def lines_of_script(
     )
 
 
-def lines_of_text(
-    text: str, engine: SpeechEngine, voice: str, language: Language, line_pause: float
-) -> tuple[str, tuple[SpokenLine, ...]]:
-    """A title for a text, and its sentences, read by one voice.
-
-    Raises:
-        NotFound: the voice does not exist.
-    """
-    reader = voice_named(engine, voice)
+def lines_of_text(text: str, voice: Voice, language: Language, line_pause: float) -> tuple[str, tuple[SpokenLine, ...]]:
+    """A title for a text, and its sentences, read by one voice."""
     found = sentences(text, language)
     title = found[0] if found else ""
+    name = voice.name_ja if language == "ja" else voice.name_en
     lines = tuple(
-        SpokenLine(f"t-{number}", reader.name_ja if language == "ja" else reader.name_en, sentence, reader, line_pause)
-        for number, sentence in enumerate(found, 1)
+        SpokenLine(f"t-{number}", name, sentence, voice, line_pause) for number, sentence in enumerate(found, 1)
     )
     return (title if len(title) <= 40 else title[:39] + "…"), lines
-
-
-def _voices(script: Script, engine: SpeechEngine, voice: str, cast: Mapping[str, str]) -> dict[str, Voice]:
-    spoken: dict[str, int] = {}
-    for line in script.lines:
-        spoken[line.speaker] = spoken.get(line.speaker, 0) + len(line.text)
-    for speaker in cast:
-        if speaker not in spoken:
-            raise NotFound.named(Bilingual(ja="話者", en="speaker"), speaker, spoken)
-    first = voice_named(engine, voice)
-    others = [other for other in engine.voices if other.language == first.language and other is not first]
-    ranked = sorted(spoken, key=lambda speaker: -spoken[speaker])
-    chosen = {speaker: [first, *others][place % (len(others) + 1)] for place, speaker in enumerate(ranked)}
-    return chosen | {speaker: voice_named(engine, name) for speaker, name in cast.items()}

@@ -27,15 +27,17 @@ _PEAK_SECONDS = 0.02
 
 
 class Master:
-    """A 16-bit mono WAV file being written, and the peaks of what was written."""
+    """A 16-bit WAV file being written, and the peaks of what was written."""
 
-    def __init__(self, path: Path, sample_rate: int) -> None:
+    def __init__(self, path: Path, sample_rate: int, channels: int = 1) -> None:
+        """Open the file. Of two `channels` both carry the same: engines speak in mono."""
         self.sample_rate = sample_rate
+        self._channels = channels
         self.length = 0
         """Samples written so far."""
         with storage_errors():
             self._file = wave.open(str(path), "wb")  # noqa: SIM115  (closed by __exit__)
-        self._file.setnchannels(1)
+        self._file.setnchannels(channels)
         self._file.setsampwidth(2)
         self._file.setframerate(sample_rate)
         self._peaks: list[float] = []
@@ -52,7 +54,8 @@ class Master:
         if not len(samples):
             return
         with storage_errors():
-            self._file.writeframesraw((samples * 32767).round().astype("<i2").tobytes())
+            whole = (samples * 32767).round().astype("<i2")
+            self._file.writeframesraw(whole.repeat(self._channels).tobytes())
         self.length += len(samples)
         starts = np.arange(0, len(samples), max(1, round(self.sample_rate * _PEAK_SECONDS)))
         self._peaks += np.maximum.reduceat(np.abs(samples), starts).tolist()
@@ -82,7 +85,10 @@ def encode(master: Path, target: Path, audio_format: str, bit_rate: int | None =
     try:
         with storage_errors(), av.open(str(master)) as source, av.open(str(target), "w", format=container) as sink:
             read = source.streams.audio[0]
-            written = cast("AudioStream", sink.add_stream(encoder, rate=read.rate, layout="mono"))
+            layout = "stereo" if read.channels == 2 else "mono"
+            # Opus knows five rates only; FFmpeg resamples into the nearest of them.
+            rate_written = 48_000 if encoder == "libopus" else read.rate
+            written = cast("AudioStream", sink.add_stream(encoder, rate=rate_written, layout=layout))
             if rate := bit_rate or usual_rate:
                 written.bit_rate = rate
             for frame in source.decode(read):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from hybrid_mcp.choosing import Chosen, first_of
 from hybrid_mcp.errors import InvalidInput, UnsupportedLanguage
 from hybrid_mcp.languages import Bilingual, detect
-from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, LanguageModel, OnProgress
+from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, LanguageModel, Watch
 
 _NAMES = {
     "en": Bilingual(ja="英語", en="English"),
@@ -50,8 +52,10 @@ _WORD = re.compile(r"[^\W\d_]+")
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|„[^“”]*[“”]|```.*?```|`[^`]*`", re.DOTALL)
 
 
-async def ask(model: LanguageModel, request: ChatRequest, *, language: str, on_progress: OnProgress) -> ChatAnswer:
-    """Put the request to the model, unless it is in a language the model does not know.
+async def ask(
+    models: Sequence[LanguageModel], request: ChatRequest, *, language: str, watch: Watch
+) -> Chosen[LanguageModel, ChatAnswer]:
+    """Put the request to the first of `models` that is there, unless it is in a language that one does not know.
 
     `language` is a code such as `en` or `ja-JP`, and is believed; empty means that it is told from the
     prompt: by script (`languages.detect`), and for French, German and Spanish by their function words,
@@ -62,24 +66,32 @@ async def ask(model: LanguageModel, request: ChatRequest, *, language: str, on_p
     Raises:
         InvalidInput: the prompt is empty, or what `LanguageModel.chat` refuses.
         UnsupportedLanguage: it is written in none of the model's languages.
-        EngineError: the model failed, is missing or took too long.
+        EngineError: the model failed, is missing or took too long; or none is there.
     """
     if not request.prompt.strip():
         raise InvalidInput(
             ja="依頼が空です。モデルに聞くことを書いてください。", en="The prompt is empty. Write what to ask."
         )
     used = re.split(r"[-_]", language.strip().lower(), maxsplit=1)[0] or _told(request.prompt)
-    if used != "und" and used not in model.languages:
-        asked = _NAMES.get(used, Bilingual(ja=used, en=used))
-        known = [_NAMES.get(code, Bilingual(ja=code, en=code)) for code in model.languages]
-        names = Bilingual(ja="・".join(name.ja for name in known), en=" and ".join(name.en for name in known))
-        raise UnsupportedLanguage(
-            ja=f"内蔵のモデル ({model.model}) にわかるのは{names.ja}だけで、この依頼の言語は{asked.ja}です。"
-            f"{names.ja}で書くか、お使いのクライアントのモデルに答えさせてください。",
-            en=f"The embedded model ({model.model}) only knows {names.en}, and this request is in {asked.en}. "
-            f"Write it in {names.en}, or let your client's own model answer.",
-        )
-    return await model.chat(request, on_progress)
+
+    async def attempt(model: LanguageModel) -> ChatAnswer:
+        if used != "und" and model.languages and used not in model.languages:
+            raise _unknown(model, used)
+        return await model.chat(request, watch)
+
+    return await first_of(models, attempt)
+
+
+def _unknown(model: LanguageModel, used: str) -> UnsupportedLanguage:
+    asked = _NAMES.get(used, Bilingual(ja=used, en=used))
+    known = [_NAMES.get(code, Bilingual(ja=code, en=code)) for code in model.languages]
+    names = Bilingual(ja="・".join(name.ja for name in known), en=" and ".join(name.en for name in known))
+    return UnsupportedLanguage(
+        ja=f"内蔵のモデル ({model.model}) にわかるのは{names.ja}だけで、この依頼の言語は{asked.ja}です。"
+        f"{names.ja}で書くか、Ollama を動かすか、お使いのクライアントのモデルに答えさせてください。",
+        en=f"The embedded model ({model.model}) only knows {names.en}, and this request is in {asked.en}. "
+        f"Write it in {names.en}, run Ollama, or let your client's own model answer.",
+    )
 
 
 def _told(prompt: str) -> str:

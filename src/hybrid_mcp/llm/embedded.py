@@ -13,11 +13,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from hybrid_mcp.errors import DeadlineExceeded, EngineError, InvalidInput
-from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, OnProgress
+from hybrid_mcp.backend import Health
+from hybrid_mcp.errors import DeadlineExceeded, EngineError, InvalidInput, NotFound
+from hybrid_mcp.languages import Bilingual
+from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, Watch, guessed_tokens
 from hybrid_mcp.threads import ended, in_thread
 
 _SEED = 20_261_122
@@ -55,7 +58,7 @@ class LlamaCpp:
     xllamacpp does not release it there; generating does release it.
     """
 
-    name = "llama.cpp"
+    name = "embedded"
     languages: tuple[str, ...] = ("en",)
     """The embedded weights (SmolLM2-135M) answer Japanese with repeated garbage (measured)."""
 
@@ -80,39 +83,53 @@ class LlamaCpp:
         """
         self.model = model
         self._weights = weights
-        self._context_tokens = context_tokens
+        self.context_tokens = context_tokens
+        self.max_output_tokens = context_tokens // 2
         self._threads = threads or os.cpu_count() or 1
         self._deadline = deadline
         self._turn = asyncio.Lock()
         self._server: Any = None
         self._thread: ThreadPoolExecutor | None = None
 
-    async def chat(self, request: ChatRequest, on_progress: OnProgress) -> ChatAnswer:
+    async def check(self) -> Health:
+        """See `LanguageModel.check`: whether the weights are here; nothing is loaded."""
+        if self._server is None:
+            await in_thread(self._weights)
+        return Health(f"xllamacpp {version('xllamacpp')}", models=(self.model,))
+
+    async def count(self, request: ChatRequest) -> int:
+        """See `LanguageModel.count`: guessed, so that nothing is loaded for it."""
+        return guessed_tokens(request.system + "".join(turn.text for turn in request.conversation()))
+
+    async def chat(self, request: ChatRequest, watch: Watch = Watch()) -> ChatAnswer:
         """Answer. Cancelling stops within a token (or one batch of a long prompt) and waits for that.
 
         Of a JSON schema llama.cpp enforces types, properties, required, enum, bounds, and anchored
         patterns; keywords it does not know are not enforced.
 
         Raises:
-            InvalidInput: the prompt does not fit the context, or the schema cannot be enforced.
+            InvalidInput: the prompt does not fit the context, the schema cannot be enforced, or tools are offered.
+            NotFound: another model is asked for.
             ModelMissing: the weights are not here.
             DeadlineExceeded: the answer was not complete in time; the generation has stopped.
             EngineError: llama.cpp failed, or the weights are damaged.
         """
+        if request.model not in ("", self.model):
+            raise NotFound.named(Bilingual(ja="内蔵のモデル", en="embedded model"), request.model, [self.model])
         body = _body(request)
         async with self._turn:
             await self._load()
             loop = asyncio.get_running_loop()
-            progress: asyncio.Queue[int | None] = asyncio.Queue()
-            run = _Run(lambda tokens: loop.call_soon_threadsafe(progress.put_nowait, tokens))
+            pieces: asyncio.Queue[str | None] = asyncio.Queue()
+            run = _Run(lambda piece: loop.call_soon_threadsafe(pieces.put_nowait, piece))
             work = loop.run_in_executor(self._thread, run.generate, self._server, body)
-            work.add_done_callback(lambda _: progress.put_nowait(None))
+            work.add_done_callback(lambda _: pieces.put_nowait(None))
             try:
                 async with asyncio.timeout(self._deadline) as limit:
-                    while (tokens := await progress.get()) is not None:
-                        await on_progress(min(tokens, request.max_tokens), request.max_tokens)
+                    while (piece := await pieces.get()) is not None:
+                        await watch.text(piece)
             except TimeoutError as error:
-                if not limit.expired():  # on_progress's own
+                if not limit.expired():  # the watcher's own
                     raise
                 raise DeadlineExceeded(
                     ja=f"{self.model} の回答が {self._deadline:g} 秒以内に終わりませんでした。"
@@ -157,7 +174,7 @@ class LlamaCpp:
 
         params = xllamacpp.CommonParams()
         params.model.path = str(weights)
-        params.n_ctx = self._context_tokens
+        params.n_ctx = self.context_tokens
         params.n_batch = params.n_ubatch = _PROMPT_BATCH
         params.n_parallel = 1
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self._threads
@@ -196,13 +213,14 @@ class LlamaCpp:
             prompt_tokens=run.usage.get("prompt_tokens", 0),
             completion_tokens=run.usage.get("completion_tokens", 0),
             truncated=truncated,
+            engine=self.name,
         )
 
     def _refusal(self, error: Mapping[str, Any], *, schema: bool) -> InvalidInput | EngineError:
         said = str(error.get("message", error))
         if error.get("type") == "exceed_context_size_error":
-            asked, room = error.get("n_prompt_tokens"), int(error.get("n_ctx", self._context_tokens))
-            if room < self._context_tokens:  # the model was trained for less than was configured
+            asked, room = error.get("n_prompt_tokens"), int(error.get("n_ctx", self.context_tokens))
+            if room < self.context_tokens:  # the model was trained for less than was configured
                 return InvalidInput(
                     ja=f"依頼は {asked} トークンですが、{self.model} が読めるのは {room} トークンまでです。"
                     "短くしてください。",
@@ -228,7 +246,7 @@ class LlamaCpp:
 class _Run:
     """One generation: filled in the engine's thread, read when that has ended."""
 
-    tell: Callable[[int], object]
+    tell: Callable[[str], object]
     stop: threading.Event = field(default_factory=threading.Event)
     pieces: list[str] = field(default_factory=list)
     finish_reason: str | None = None
@@ -252,7 +270,7 @@ class _Run:
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
             if piece := (choice.get("delta") or {}).get("content"):
                 self.pieces.append(piece)
-                self.tell(len(self.pieces))  # a chunk is a token, rarely two or three
+                self.tell(piece)  # a token, rarely two or three
         return self.stop.is_set()
 
 
@@ -263,12 +281,18 @@ def _body(request: ChatRequest) -> dict[str, Any]:
             ja=f"max_tokens は 1 以上にしてください (今は {request.max_tokens})。",
             en=f"max_tokens must be at least 1, not {request.max_tokens}.",
         )
-    if not (math.isfinite(request.temperature) and request.temperature >= 0):
+    temperature = request.temperature or 0.0
+    if not (math.isfinite(temperature) and temperature >= 0):
         raise InvalidInput(
             ja=f"temperature は 0 以上の数にしてください (今は {request.temperature})。",
             en=f"temperature must be a number of at least 0, not {request.temperature}.",
         )
-    messages = [{"role": "user", "content": request.prompt}]
+    if request.tools:
+        raise InvalidInput(
+            ja="内蔵のモデルは tools を使えません。tools を外すか、Ollama を動かして engine=ollama にしてください。",
+            en="The embedded model cannot use tools. Leave them out, or run Ollama and say engine=ollama.",
+        )
+    messages = [{"role": turn.role, "content": turn.text} for turn in request.conversation()]
     if request.system.strip():
         messages.insert(0, {"role": "system", "content": request.system})
     try:
@@ -281,7 +305,7 @@ def _body(request: ChatRequest) -> dict[str, Any]:
     body: dict[str, Any] = {
         "messages": messages,
         "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
+        "temperature": temperature,
         "seed": _SEED,
         "stream": True,
         "stream_options": {"include_usage": True},

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
 from pydantic import BaseModel, Field
 
 from hybrid_mcp.app import App
 from hybrid_mcp.llm.ask import ask
-from hybrid_mcp.llm.interface import ChatRequest
+from hybrid_mcp.llm.interface import ChatRequest, Watch
 from hybrid_mcp.script.model import CleanText
 from hybrid_mcp.tools.context import LentApp, Progress
+
+
+class Tool(BaseModel):
+    """A tool the model asks for; nothing was called."""
+
+    name: str
+    arguments: dict[str, Any]
 
 
 class LocalAnswer(BaseModel):
@@ -27,6 +34,11 @@ class LocalAnswer(BaseModel):
     completion_tokens: int
     truncated: bool
     """Stopped at max_tokens."""
+    thinking: str = ""
+    tool_calls: list[Tool] = []
+    passed_over: list[str] = []
+    """Engines before this one, and why they did not answer."""
+    notes: list[str] = []
 
 
 async def local_llm(
@@ -38,25 +50,78 @@ async def local_llm(
     temperature: Annotated[float, Field(ge=0, le=2, description="0 gives the same answer every time.")] = 0.0,
     json_schema: Annotated[dict[str, Any] | None, Field(description="The answer will be JSON of this schema.")] = None,
     language: Annotated[str, Field(max_length=20, description="Language of the prompt; default: told from it.")] = "",
+    engine: Annotated[
+        Literal["auto", "ollama", "embedded"],
+        Field(description="`auto`: Ollama when it runs, else the embedded model."),
+    ] = "auto",
+    model: Annotated[CleanText, Field(max_length=200, description="Ollama model; default: the server's.")] = "",
+    think: Annotated[
+        bool | Literal["low", "medium", "high"] | None, Field(description="Let a thinking model think first (Ollama).")
+    ] = None,
+    tools: Annotated[
+        list[dict[str, Any]] | None,
+        Field(max_length=50, description="Tools the model may ask for (Ollama); it answers with tool_calls."),
+    ] = None,
+    context_tokens: Annotated[int, Field(ge=0, le=1_000_000, description="num_ctx (Ollama); 0: as configured.")] = 0,
+    keep_alive: Annotated[CleanText, Field(max_length=20, description="How long it stays loaded, e.g. 10m.")] = "",
+    pull: Annotated[bool, Field(description="Fetch the model first if Ollama lacks it (gigabytes).")] = False,
 ) -> LocalAnswer:
-    """Ask the small language model that runs on this machine: private, free, offline, and not very clever.
+    """Ask a language model that runs on this machine: private, free, offline.
 
-    Good for short English tasks such as a title, a label or a one-sentence summary. It knows English only; prompts
-    in another language are refused, because you, the calling model, would answer them better.
+    Ollama answers when it runs. Otherwise a very small embedded model does: good for short English tasks such as a
+    title or a label; it refuses other languages, because you, the calling model, would answer them better.
     """
-    answer = await ask(
-        app.local_model,
-        ChatRequest(prompt, system, max_tokens, temperature, json_schema),
+    wanted = [one for one in app.local_models if engine in ("auto", one.name)]
+    if model and engine == "auto":
+        wanted = [one for one in wanted if one.name == "ollama"] or wanted
+    chosen = await ask(
+        wanted,
+        ChatRequest(
+            prompt,
+            system,
+            max_tokens,
+            temperature,
+            json_schema,
+            model=model,
+            think=think,
+            tools=tuple(tools or ()),
+            context_tokens=context_tokens,
+            keep_alive=keep_alive,
+            pull=pull,
+        ),
         language=language,
-        on_progress=Progress(ctx),
+        watch=_watch(ctx, max_tokens),
     )
-    whole = json_schema is not None and not answer.truncated
+    answer = chosen.result
+    whole = json_schema is not None and not answer.truncated and not answer.tool_calls
+    speaking = app.settings.language
     return LocalAnswer(
         text=answer.text,
         data=json.loads(answer.text) if whole else None,
-        engine=app.local_model.name,
+        engine=answer.engine,
         model=answer.model,
         prompt_tokens=answer.prompt_tokens,
         completion_tokens=answer.completion_tokens,
         truncated=answer.truncated,
+        thinking=answer.thinking,
+        tool_calls=[Tool(name=call.name, arguments=dict(call.arguments)) for call in answer.tool_calls],
+        passed_over=[passed.text(speaking) for passed in chosen.passed],
+        notes=[note.in_(speaking) for note in answer.notes],
     )
+
+
+def _watch(ctx: Context[App], max_tokens: int) -> Watch:
+    """Progress by pieces of the answer, each a token or little more; while a model is fetched, by its bytes."""
+    report = Progress(ctx)
+    pieces = 0
+
+    async def text(piece: str) -> None:
+        nonlocal pieces
+        del piece
+        pieces = min(pieces + 1, max_tokens)
+        await report(pieces, max_tokens)
+
+    async def fetched(done: int, total: int) -> None:
+        await report(done, total)
+
+    return Watch(text, fetched)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from mcp.server.mcpserver import Context
 from pydantic import BaseModel, Field
 
 from hybrid_mcp import languages
 from hybrid_mcp.app import App
-from hybrid_mcp.episode.cast import lines_of_script, lines_of_text
+from hybrid_mcp.episode.cast import lines_of_script, lines_of_text, reader, voices_of_script
 from hybrid_mcp.episode.formats import AudioFormat
-from hybrid_mcp.errors import InvalidInput
+from hybrid_mcp.errors import InvalidInput, UnsupportedLanguage
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script.assemble import PAUSE_AFTER_LINE, PAUSE_AFTER_SECTION
 from hybrid_mcp.script.keep import kept
 from hybrid_mcp.script.model import CleanText
 from hybrid_mcp.tools.context import LentApp, Progress
-from hybrid_mcp.tts.interface import Prosody
-from hybrid_mcp.tts.speak import require_language
+from hybrid_mcp.tts.interface import Prosody, Voice
 
+SampleRate = Literal[16000, 22050, 24000, 32000, 44100, 48000]
 Pause = Annotated[float, Field(ge=0, le=10)]
 
 
@@ -42,6 +42,8 @@ class SpeechAnswer(BaseModel):
     duration_seconds: float
     lines: int
     subtitle_cues: int
+    passed_over: list[str] = []
+    """Engines that would have come first, and why they did not speak."""
     note: str
 
 
@@ -51,29 +53,38 @@ async def synthesize_voice(
     text: Annotated[CleanText, Field(max_length=1_000_000, description="Text to speak; or use script_id.")] = "",
     script_id: Annotated[CleanText, Field(max_length=64, description="Script to speak; or use text.")] = "",
     voice: Annotated[
-        CleanText, Field(max_length=80, description="Voice id, see voices://; default: the server's.")
+        CleanText,
+        Field(max_length=80, description="Name from list_voices, e.g. ずんだもん/あまあま; default: the server's."),
     ] = "",
     cast: Annotated[
         dict[str, str] | None,
-        Field(description="Voice id for each speaker of the script; others get voice.", max_length=20),
+        Field(description="Voice of each speaker of the script, of any engine; others get voice.", max_length=20),
     ] = None,
     speed: Annotated[float, Field(ge=0.5, le=2, description="1 is the voice's own tempo.")] = 1.0,
     pitch: Annotated[float, Field(ge=-12, le=12, description="Semitones up or down.")] = 0.0,
     volume: Annotated[float, Field(gt=0, le=2, description="Gain; 1 leaves it.")] = 1.0,
     pause_scale: Annotated[float, Field(ge=0, le=3, description="Pauses inside sentences; 1 leaves them.")] = 1.0,
+    intonation: Annotated[float, Field(ge=0, le=2, description="Melody; 1 leaves it (VOICEVOX).")] = 1.0,
+    pause: Annotated[
+        Pause | None, Field(description="Seconds of pauses inside sentences; default: the voice's.")
+    ] = None,
+    lead_in: Annotated[Pause | None, Field(description="Silence before a sentence; default: the voice's.")] = None,
+    lead_out: Annotated[Pause | None, Field(description="Silence after a sentence; default: the voice's.")] = None,
     line_pause: Annotated[Pause, Field(description="Seconds after a line or sentence.")] = PAUSE_AFTER_LINE,
     section_pause: Annotated[Pause, Field(description="Seconds after a section.")] = PAUSE_AFTER_SECTION,
     format: Annotated[AudioFormat, Field(description="A WAV master is always made too.")] = "wav",  # noqa: A002
+    sample_rate: Annotated[SampleRate | None, Field(description="Hz; default: the voices' own.")] = None,
+    stereo: Annotated[bool, Field(description="Two equal channels.")] = False,
     language: Annotated[Language | None, Field(description="Language of text; default: told from it.")] = None,
 ) -> SpeechAnswer:
-    """Speak Japanese text or a stored script; make audio, exactly timed subtitles and a report, all as files.
+    """Speak text or a stored script; make audio, exactly timed subtitles and a report, all as files.
 
     Returns absolute paths of the recording, .srt, .vtt and report.html. The same request is answered from what was
-    made before. The embedded voice (Open JTalk) speaks Japanese only; English words in Japanese text are read as words.
+    made before. list_voices says who can speak what. Readings can be given in the text: 漢字《かな》, 箸《ハ'シ》.
     """
     from hybrid_mcp.episode.build import Narration, narrate  # noqa: PLC0415  (numpy and jinja2: not at start-up)
 
-    prosody = Prosody(speed, pitch, volume, pause_scale)
+    prosody = Prosody(speed, pitch, volume, pause_scale, intonation, pause, lead_in, lead_out)
     if bool(text) == bool(script_id):
         raise InvalidInput(
             ja="text か script_id のどちらか一方を渡してください。", en="Give either text or script_id, one of them."
@@ -83,23 +94,32 @@ async def synthesize_voice(
             ja="cast は script_id と一緒に使います。text には voice を使ってください。",
             en="cast goes with script_id. For text use voice.",
         )
-    wanted = voice or app.settings.tts.voice
-    _require_length(len(text), app.settings.tts.max_characters)
-    if script_id:
-        script = kept(app.artifacts, script_id)
-        _require_length(sum(len(line.text) for line in script.lines), app.settings.tts.max_characters)
-        spoken = require_language(app.speech, language or script.language)
+    script = kept(app.artifacts, script_id) if script_id else None
+    characters = len(text) if script is None else sum(len(line.text) for line in script.lines)
+    _require_length(characters, app.settings.tts.max_characters)
+    spoken = spoken_language(language or (script.language if script else languages.detect(text)))
+    first = await reader(app.studio, voice, spoken)
+    _require_language(first.voice, spoken)
+    if script is not None:
         title = script.title
-        lines = lines_of_script(script, app.speech, wanted, cast or {}, line_pause, section_pause)
+        voices = await voices_of_script(script, app.studio, first.voice, cast or {}, asked=bool(voice))
+        lines = lines_of_script(script, voices, line_pause, section_pause)
     else:
-        script = None
-        spoken = require_language(app.speech, language or languages.detect(text))
-        title, lines = lines_of_text(text, app.speech, wanted, spoken, line_pause)
+        title, lines = lines_of_text(text, first.voice, spoken, line_pause)
     artifact = await narrate(
-        app.speech,
+        app.studio,
         app.artifacts,
-        Narration(title, lines, spoken, prosody, line_pause, format, script),
-        at_once=app.speech.parallel,
+        Narration(
+            title,
+            lines,
+            spoken,
+            prosody,
+            line_pause,
+            format,
+            sample_rate or max((line.voice.sample_rate for line in lines), default=first.voice.sample_rate),
+            2 if stereo else 1,
+            script,
+        ),
         report_language=app.settings.language,
         on_spoken=Progress(ctx),
     )
@@ -119,8 +139,37 @@ async def synthesize_voice(
         duration_seconds=made["duration_seconds"],
         lines=made["lines"],
         subtitle_cues=made["cues"],
-        note=_note(format).in_(app.settings.language),
+        passed_over=[passed.text(app.settings.language) for passed in first.passed],
+        note=_note(format, estimated=made["estimated"]).in_(app.settings.language),
     )
+
+
+def spoken_language(detected: str) -> Language:
+    """The language a text is spoken in; one without letters is read as Japanese.
+
+    Raises:
+        UnsupportedLanguage: no engine we know speaks it.
+    """
+    if detected in ("ja", "und"):
+        return "ja"
+    if detected == "en":
+        return "en"
+    raise UnsupportedLanguage(
+        ja=f"この文章の言語 ({detected}) を話せる声がありません。日本語か英語の文章を渡してください。"
+        'ローマ字だけの日本語なら language="ja" を指定してください。',
+        en=f"No voice speaks the language of this text ({detected}). Send Japanese or English text; "
+        'if it is Japanese written in Latin letters, say so with language="ja".',
+    )
+
+
+def _require_language(voice: Voice, language: Language) -> None:
+    if voice.language != language:
+        raise UnsupportedLanguage(
+            ja=f"声 {voice.id} が話すのは {voice.language} で、この文章は {language} です。list_voices で {language} の声を選ぶか、"
+            f'文章の言語が違うなら language="{voice.language}" を指定してください。',
+            en=f"The voice {voice.id} speaks {voice.language}, and this text is {language}. Choose a voice for {language} "
+            f'from list_voices; if the text is in fact {voice.language}, say language="{voice.language}".',
+        )
 
 
 def _require_length(characters: int, limit: int) -> None:
@@ -132,12 +181,20 @@ def _require_length(characters: int, limit: int) -> None:
         )
 
 
-def _note(audio_format: AudioFormat) -> Bilingual:
-    if audio_format in ("wav", "flac"):
-        return Bilingual(
+def _note(audio_format: AudioFormat, *, estimated: bool) -> Bilingual:
+    exact = (
+        Bilingual(
+            ja="行の時刻は音の長さから測ったもので、行の中の句の時刻は推定です (このエンジンは教えてくれません)。",
+            en="Times of lines are measured; those of phrases inside a line are estimated, as this engine does not tell.",
+        )
+        if estimated
+        else Bilingual(
             ja="時刻は WAV に対してフレーム単位で正確です。", en="Times are exact against the WAV, to a frame."
         )
+    )
+    if audio_format in ("wav", "flac"):
+        return exact
     return Bilingual(
-        ja=f"時刻は WAV に対して正確です。{audio_format} には数十ミリ秒のエンコーダー遅延が加わります。",
-        en=f"Times are exact against the WAV; {audio_format} adds some tens of milliseconds of encoder delay.",
+        ja=f"{exact.ja}{audio_format} には数十ミリ秒のエンコーダー遅延が加わります。",
+        en=f"{exact.en} {audio_format} adds some tens of milliseconds of encoder delay.",
     )

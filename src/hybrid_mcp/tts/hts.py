@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FRAME = 240
 """Samples of one HTS frame: 5 ms at 48 kHz (`HTSEngine.get_fperiod()`)."""
+_FRAMES_PER_SECOND = 200
 _FULL_SCALE = 32768.0
 
 
@@ -104,8 +105,7 @@ def render(
     place = 0
     placed: list[Samples] = []
     for number, (run, piece) in enumerate(zip(runs, pieces, strict=True)):
-        inner_pause = run.phrase is None and 0 < number < len(runs) - 1
-        placed_piece = _stretch_silence(piece, prosody.pause_scale) if inner_pause else piece
+        placed_piece = piece if run.phrase is not None else _silence(piece, number, len(runs), prosody)
         if run.phrase is not None:
             bounds[run.phrase] = (place, place + len(placed_piece))
         placed.append(placed_piece)
@@ -138,9 +138,20 @@ def _share(samples: Samples, model: Sequence[Samples]) -> list[Samples]:
     return np.split(samples, cuts)
 
 
-def _stretch_silence(samples: Samples, scale: float) -> Samples:
-    """A pause made longer with silence in its middle, or shorter from its middle, by whole frames."""
-    frames = round(len(samples) / FRAME * scale)
+def _silence(samples: Samples, number: int, runs: int, prosody: Prosody) -> Samples:
+    """The silence of run `number`, as long as is asked for."""
+    own = len(samples) / (FRAME * _FRAMES_PER_SECOND)
+    if number == 0:
+        seconds = own if prosody.lead_in is None else prosody.lead_in
+    elif number == runs - 1:
+        seconds = own if prosody.lead_out is None else prosody.lead_out
+    else:
+        seconds = (own if prosody.pause is None else prosody.pause) * prosody.pause_scale
+    return _stretch_silence(samples, round(seconds * _FRAMES_PER_SECOND))
+
+
+def _stretch_silence(samples: Samples, frames: int) -> Samples:
+    """A silence made longer with silence in its middle, or shorter from its middle, to so many frames."""
     wanted, half = frames * FRAME, len(samples) // 2
     if wanted >= len(samples):
         return np.insert(samples, half, np.zeros(wanted - len(samples), np.float32))

@@ -6,10 +6,12 @@ import asyncio
 import os
 import queue
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from hybrid_mcp.backend import Health
 from hybrid_mcp.errors import EngineError
 from hybrid_mcp.lexicon.english import kana
 from hybrid_mcp.script.model import Phrase
@@ -18,38 +20,62 @@ from hybrid_mcp.tts.interface import Prosody, Speech, Voice
 if TYPE_CHECKING:
     from pyopenjtalk.htsengine import HTSEngine
 
+NAME = "openjtalk"
 SAMPLE_RATE = 48_000
 _CREDIT = 'HTS Voice "Mei": © 2009-2018 Nagoya Institute of Technology, Department of Computer Science (MMDAgent Project Team)'
 
 
-def _voices(engine: str) -> tuple[Voice, ...]:
+def _voices(version: str) -> tuple[Voice, ...]:
     """The one voice in the wheel, and the same voice lower and higher, so that a dialogue can be told apart."""
     kinds = (
         ("mei", "メイ", "Mei", 0.0),
         ("mei-low", "メイ (低め)", "Mei, lower", -4.0),
         ("mei-high", "メイ (高め)", "Mei, higher", 3.0),
     )
-    return tuple(Voice(key, ja, en, "ja", engine, _CREDIT, "CC BY 3.0", shift) for key, ja, en, shift in kinds)
+    return tuple(
+        Voice(key, ja, en, "ja", NAME, version, _CREDIT, "CC BY 3.0", SAMPLE_RATE, speaker=key, semitones=shift)
+        for key, ja, en, shift in kinds
+    )
 
 
 class OpenJTalk:
-    """A `SpeechEngine`. Every worker has an HTS engine of its own; the module's global one serialises."""
+    """A `SpeechEngine`. Every worker has an HTS engine of its own; the module's global one serialises.
+
+    It cannot change its intonation: `Prosody.intonation` is left aside.
+    """
+
+    name = NAME
 
     def __init__(self, workers: int = 0) -> None:
-        self.name = f"Open JTalk (pyopenjtalk-plus {version('pyopenjtalk-plus')})"
-        self.sample_rate = SAMPLE_RATE
-        self.voices = _voices(self.name)
+        self.version = f"Open JTalk (pyopenjtalk-plus {version('pyopenjtalk-plus')})"
         self.parallel = workers or os.cpu_count() or 1
+        self._voices = _voices(self.version)
         self._threads = ThreadPoolExecutor(self.parallel, thread_name_prefix="openjtalk")
         self._idle: queue.SimpleQueue[HTSEngine] = queue.SimpleQueue()
         # The front end shares one dictionary and one tagger; it takes a hundredth of the synthesis.
         self._front_end = threading.Lock()
 
-    def identity(self) -> str:
+    async def check(self) -> Health:
+        """See `SpeechEngine.check`: it is in this process."""
+        return Health(self.version)
+
+    async def voices(self) -> tuple[Voice, ...]:
+        """See `SpeechEngine.voices`."""
+        return self._voices
+
+    async def prepare(self, voices: Sequence[Voice]) -> None:
+        """See `SpeechEngine.prepare`: every worker loads at its first sentence, which costs it 0.1 s."""
+
+    async def terms(self, voice: Voice) -> str:
+        """See `SpeechEngine.terms`: the licence says all."""
+        del voice
+        return ""
+
+    async def identity(self) -> str:
         """See `SpeechEngine.identity`."""
         from hybrid_mcp.lexicon.version import readings_version  # noqa: PLC0415  (65 ms of tables)
 
-        return f"{self.name} e2k {version('e2k')} readings {readings_version()}"
+        return f"{self.version} e2k {version('e2k')} readings {readings_version()}"
 
     async def speak(self, phrases: tuple[Phrase, ...], voice: Voice, prosody: Prosody) -> Speech:
         """See `SpeechEngine.speak`."""

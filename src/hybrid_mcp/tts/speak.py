@@ -8,11 +8,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from hybrid_mcp.errors import InvalidInput, NotFound, UnsupportedLanguage
-from hybrid_mcp.languages import Bilingual, Language
+from hybrid_mcp.errors import InvalidInput
+from hybrid_mcp.languages import Language
 from hybrid_mcp.script.phrasing import Utterance, utterances
 from hybrid_mcp.threads import in_thread
-from hybrid_mcp.tts.interface import LineCue, PhraseCue, Prosody, Samples, Speech, SpeechEngine, Voice
+from hybrid_mcp.tts.interface import LineCue, PhraseCue, Prosody, Samples, Speech, Voice
+from hybrid_mcp.tts.rates import in_rate
+from hybrid_mcp.tts.studio import Studio
 
 OnSpoken = Callable[[int, int], Awaitable[None]]
 """Called with utterances spoken so far, and in all."""
@@ -37,50 +39,21 @@ class Spoken:
     samples: Samples
     cue: LineCue
     """Places counted from the start of `samples`."""
-
-
-def voice_named(engine: SpeechEngine, asked: str) -> Voice:
-    """The voice with this id.
-
-    Raises:
-        NotFound: naming the nearest voices.
-    """
-    for voice in engine.voices:
-        if voice.id == asked:
-            return voice
-    raise NotFound.named(Bilingual(ja="声", en="voice"), asked, [voice.id for voice in engine.voices])
-
-
-def require_language(engine: SpeechEngine, language: str) -> Language:
-    """`language` when some voice of the engine speaks it; text without letters (`und`) suits any voice.
-
-    Raises:
-        UnsupportedLanguage: with the remedy.
-    """
-    spoken = sorted({voice.language for voice in engine.voices})
-    if language == "und":
-        language = engine.voices[0].language
-    if language in spoken:
-        return "ja" if language == "ja" else "en"
-    raise UnsupportedLanguage(
-        ja=f"この文章の言語 ({language}) を話せる声がありません。今ある声の言語: {', '.join(spoken)}。"
-        '日本語の文章を渡してください。ローマ字だけの日本語なら language="ja" を指定してください。',
-        en=f"No installed voice speaks the language of this text ({language}). Voices speak: {', '.join(spoken)}. "
-        'Send Japanese text; if it is Japanese written in Latin letters, say so with language="ja".',
-    )
+    estimated: bool
+    """Whether places inside its sentences are guessed, see `Speech.estimated`."""
 
 
 async def speak(
-    engine: SpeechEngine,
+    studio: Studio,
     lines: Sequence[SpokenLine],
     prosody: Prosody,
     *,
     language: Language,
     sentence_pause: float,
-    at_once: int,
+    sample_rate: int,
     on_spoken: OnSpoken,
 ) -> AsyncGenerator[Spoken]:
-    """Yield the lines in order while up to `at_once` utterances are being spoken ahead.
+    """Yield the lines in order, at `sample_rate`, while the engines speak ahead, as many sentences as they can at once.
 
     Memory holds only what is ahead. Closing the iterator, or cancelling, stops the rest.
 
@@ -98,20 +71,21 @@ async def speak(
     waiting = ((part, line.voice) for line, parts in zip(lines, planned, strict=True) for part in parts)
 
     def begin(count: int) -> list[asyncio.Task[Speech]]:
-        return [asyncio.create_task(engine.speak(part, voice, prosody)) for part, voice in islice(waiting, count)]
+        return [asyncio.create_task(studio.speak(part, voice, prosody)) for part, voice in islice(waiting, count)]
 
-    ahead = deque(begin(at_once + 1))  # one more than can run, so that no worker waits for us
+    # One more than can run, so that no engine waits for us.
+    ahead = deque(begin(studio.parallel(line.voice for line in lines) + 1))
     done = 0
     try:
         for line, parts in zip(lines, planned, strict=True):
             speeches: list[Speech] = []
             for _ in parts:
-                speeches.append(await ahead.popleft())
+                speeches.append(await in_rate(await ahead.popleft(), sample_rate))
                 ahead.extend(begin(1))
                 done += 1
                 await on_spoken(done, total)
             if speeches:
-                yield _joined(line, parts, speeches, engine.sample_rate, sentence_pause)
+                yield _joined(line, parts, speeches, sample_rate, sentence_pause)
     finally:
         for task in ahead:
             task.cancel()
@@ -137,4 +111,4 @@ def _joined(
         sounds += [speech.samples, silence]
         place += len(speech.samples) + len(silence)
     cue = LineCue(line.id, line.speaker, line.voice.id, line.text, cues[0].start, cues[-1].end, tuple(cues))
-    return Spoken(np.concatenate(sounds), cue)
+    return Spoken(np.concatenate(sounds), cue, any(speech.estimated for speech in speeches))

@@ -1,0 +1,212 @@
+"""Several speech engines as one: their voices by name, and each sentence to the engine of its voice."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from hybrid_mcp.choosing import Passed
+from hybrid_mcp.errors import EngineError, NotFound, UnsupportedLanguage
+from hybrid_mcp.languages import Bilingual, Language
+from hybrid_mcp.script.model import Phrase
+from hybrid_mcp.tts.interface import Prosody, Speech, SpeechEngine, Voice
+
+T = TypeVar("T")
+_MARKS = re.compile(r"[\s/:・()\[\]_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """Who can speak now, and which engines cannot be asked."""
+
+    voices: tuple[Voice, ...]
+    passed: tuple[Passed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A voice that was chosen, and which engines would have come first."""
+
+    voice: Voice
+    passed: tuple[Passed, ...] = ()
+
+
+class Studio:
+    """The speech engines of an App, first choice first."""
+
+    def __init__(self, engines: Sequence[SpeechEngine], usual: str = "") -> None:
+        """Nothing is asked yet.
+
+        Args:
+            engines: in the order in which they are chosen.
+            usual: name of the voice that reads when none is asked for; empty: the first engine's own.
+        """
+        self.engines = tuple(engines)
+        self._usual = usual
+
+    async def roll(self) -> Roll:
+        """Every voice there is now, in the order of the engines."""
+        asked = await asyncio.gather(*(_voices(engine) for engine in self.engines))
+        return Roll(
+            tuple(voice for answer in asked if not isinstance(answer, Passed) for voice in answer),
+            tuple(answer for answer in asked if isinstance(answer, Passed)),
+        )
+
+    async def named(self, asked: str) -> Voice:
+        """The voice of that name: an id, a speaker (in the usual style), a speaker and a style, or the engine's number.
+
+        Raises:
+            NotFound: naming the nearest voices, and the engines that do not answer.
+        """
+        return _named(await self.roll(), asked)
+
+    async def usual(self, language: Language) -> Reader:
+        """Who reads `language` when nobody is asked for.
+
+        Raises:
+            UnsupportedLanguage: nobody can, and what would help.
+        """
+        roll = await self.roll()
+        passed = list(roll.passed)
+        if self._usual:
+            try:
+                voice = _named(roll, self._usual)
+            except NotFound as error:
+                passed.append(Passed("HYBRID_MCP_TTS__VOICE", error.message))
+            else:
+                if voice.language == language:
+                    return Reader(voice)
+        for voice in roll.voices:
+            if voice.language == language:
+                before = [engine.name for engine in self.engines].index(voice.engine)
+                first = {engine.name for engine in self.engines[:before]} | {"HYBRID_MCP_TTS__VOICE"}
+                return Reader(voice, tuple(one for one in passed if one.engine in first))
+        raise _nobody(language, roll)
+
+    async def casting(self, voice: Voice) -> tuple[Voice, ...]:
+        """Voices of the same engine and language that further speakers can have: other speakers first, then its other styles."""
+        same = [
+            one
+            for one in await self._engine(voice).voices()
+            if one.language == voice.language and one.speaker != voice.speaker
+        ]
+        return tuple(_first_of_each(same))
+
+    def parallel(self, voices: Iterable[Voice]) -> int:
+        """Sentences that the engines of these voices speak at the same time."""
+        return sum(self._engine_named(name).parallel for name in {voice.engine for voice in voices})
+
+    async def prepare(self, voices: Sequence[Voice]) -> None:
+        """Let every engine load what its voices need.
+
+        Raises:
+            EngineError: an engine failed.
+        """
+        names = {voice.engine for voice in voices}
+        await asyncio.gather(
+            *(self._engine_named(name).prepare([voice for voice in voices if voice.engine == name]) for name in names)
+        )
+
+    async def identity(self, voices: Iterable[Voice]) -> dict[str, str]:
+        """What the sound of these voices depends on beside text and voice, by engine.
+
+        Raises:
+            EngineError: an engine cannot be asked.
+        """
+        return {name: await self._engine_named(name).identity() for name in sorted({voice.engine for voice in voices})}
+
+    async def terms(self, voice: Voice) -> str:
+        """See `SpeechEngine.terms`."""
+        return await self._engine(voice).terms(voice)
+
+    async def speak(self, phrases: tuple[Phrase, ...], voice: Voice, prosody: Prosody) -> Speech:
+        """See `SpeechEngine.speak`."""
+        return await self._engine(voice).speak(phrases, voice, prosody)
+
+    def _engine(self, voice: Voice) -> SpeechEngine:
+        return self._engine_named(voice.engine)
+
+    def _engine_named(self, name: str) -> SpeechEngine:
+        return next(engine for engine in self.engines if engine.name == name)
+
+
+async def _voices(engine: SpeechEngine) -> tuple[Voice, ...] | Passed:
+    try:
+        await engine.check()
+        return await engine.voices()
+    except EngineError as error:
+        return Passed(engine.name, error.message)
+
+
+def _named(roll: Roll, asked: str) -> Voice:
+    known: dict[str, Voice] = {}
+    speakers: dict[str, Voice] = {}
+    for voice in roll.voices:
+        for name in (
+            voice.id,
+            voice.name_ja,
+            voice.name_en,
+            f"{voice.speaker} {voice.style}",
+            f"{voice.engine} {voice.key}",
+        ):
+            known.setdefault(_folded(name), voice)
+        # A speaker without a style is the speaker in the style the engine lists first.
+        for name in (voice.speaker, f"{voice.engine} {voice.speaker}"):
+            speakers.setdefault(_folded(name), voice)
+    wanted = _folded(asked)
+    if found := known.get(wanted) or speakers.get(wanted):
+        return found
+    away = [one for one in roll.passed if one.engine != "speech" or asked.startswith("speech")]
+    remedy = Bilingual(
+        ja="".join(f"{one.engine} の声は今使えません: {one.why.ja}" for one in away),
+        en=" ".join(f"The voices of {one.engine} cannot be used now: {one.why.en}" for one in away),
+    )
+    raise NotFound.named(Bilingual(ja="声", en="voice"), asked, _names(roll.voices), remedy=remedy if away else None)
+
+
+def _names(voices: Sequence[Voice]) -> Iterator[str]:
+    """What voices may be asked for by, as people would write it: nearest-name help compares with these."""
+    for voice in voices:
+        yield voice.id
+        if voice.speaker:
+            yield voice.speaker
+            yield f"{voice.speaker}/{voice.style}"
+
+
+def _folded(name: str) -> str:
+    return _MARKS.sub(" ", unicodedata.normalize("NFKC", name).casefold()).strip()
+
+
+def _first_of_each(voices: Sequence[Voice]) -> Iterator[Voice]:
+    """The first style of every speaker, then the others."""
+    seen: set[str] = set()
+    later: list[Voice] = []
+    for voice in voices:
+        if voice.speaker in seen:
+            later.append(voice)
+            continue
+        seen.add(voice.speaker)
+        yield voice
+    yield from later
+
+
+def _nobody(language: str, roll: Roll) -> UnsupportedLanguage:
+    spoken = sorted({voice.language for voice in roll.voices})
+    away = Bilingual(ja="".join(one.why.ja for one in roll.passed), en=" ".join(one.why.en for one in roll.passed))
+    if language == "en":
+        return UnsupportedLanguage(
+            ja="英語を話す声がありません。/v1/audio/speech を持つサーバーの番地を HYBRID_MCP_SPEECH__URL に設定するか、"
+            f"日本語の文章を渡してください。今ある声の言語: {', '.join(spoken) or 'なし'}。{away.ja}",
+            en="No voice speaks English. Set HYBRID_MCP_SPEECH__URL to a server with /v1/audio/speech, or send Japanese "
+            f"text. Voices speak: {', '.join(spoken) or 'nothing'}. {away.en}",
+        )
+    return UnsupportedLanguage(
+        ja=f"この文章の言語 ({language}) を話せる声がありません。今ある声の言語: {', '.join(spoken) or 'なし'}。"
+        f'日本語の文章を渡してください。ローマ字だけの日本語なら language="ja" を指定してください。{away.ja}',
+        en=f"No voice speaks the language of this text ({language}). Voices speak: {', '.join(spoken) or 'nothing'}. "
+        f'Send Japanese text; if it is Japanese written in Latin letters, say so with language="ja". {away.en}',
+    )
