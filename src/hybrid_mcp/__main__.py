@@ -35,6 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _serve(settings)
             case "models":
                 return _models(settings, asked.action)
+            case "check":
+                from hybrid_mcp.checkup import check  # noqa: PLC0415  (rich and every engine, only here)
+
+                return asyncio.run(check(settings, as_json=asked.json))
             case "demo":
                 from hybrid_mcp.demo import demo  # noqa: PLC0415  (rich and the client, only here)
 
@@ -61,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument(
         "action", choices=("fetch", "verify"), help="fetch what is missing, or hash what is here / 取得、または検査"
     )
+    check = commands.add_parser("check", help="what is reachable, and what to do / 使えるものと直し方")
+    check.add_argument("--json", action="store_true", help="for programs / プログラム向け")
     demo = commands.add_parser("demo", help="make an example episode through a real client / 例を作って聞く")
     demo.add_argument("--examples", type=Path, default=Path("examples"), help="folder of paper.ja.json, paper.en.json")
     return parser

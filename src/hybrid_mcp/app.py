@@ -8,6 +8,7 @@ from hybrid_mcp.artifacts import Artifacts
 from hybrid_mcp.config import Settings
 from hybrid_mcp.egress import Egress
 from hybrid_mcp.llm.interface import LanguageModel
+from hybrid_mcp.secrets.interface import Secrets
 from hybrid_mcp.stt.interface import Recognizer
 from hybrid_mcp.tts.studio import Studio
 
@@ -19,6 +20,7 @@ class App:
     settings: Settings
     artifacts: Artifacts
     egress: Egress
+    secrets: Secrets
     studio: Studio
     recognizer: Recognizer
     writers: tuple[LanguageModel, ...]

@@ -39,6 +39,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         secrets = Environment(Path(".env.hybrid"))
         recognizer = FasterWhisper(
             *_whisper_model(settings),
+            fetches=_from_hub(settings),
             max_bytes=settings.stt.max_bytes,
             max_seconds=settings.stt.max_seconds,
             deadline_base=settings.stt.deadline_base,
@@ -144,10 +145,15 @@ def _whisper_model(settings: Settings) -> tuple[str, Callable[[], Path]]:
     model = settings.stt.model
     if model == "base":
         return model, partial(models.path_of, models.WHISPER_BASE, settings.models_dir)
+    if _from_hub(settings):
+        return model, partial(from_hub, model)
     folder = Path(model).expanduser()
-    if folder.is_absolute() or folder.is_dir():
-        return folder.name.removeprefix("whisper-"), lambda: folder
-    return model, partial(from_hub, model)
+    return folder.name.removeprefix("whisper-"), lambda: folder
+
+
+def _from_hub(settings: Settings) -> bool:
+    folder = Path(settings.stt.model).expanduser()
+    return settings.stt.model != "base" and not (folder.is_absolute() or folder.is_dir())
 
 
 def _smollm2(models_dir: Path) -> Path:

@@ -14,7 +14,9 @@ from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.prompts import add_prompts
 from hybrid_mcp.resources import add_resources
 from hybrid_mcp.tools.context import HybridTool, tool
+from hybrid_mcp.tools.doctor import doctor
 from hybrid_mcp.tools.generate_script import generate_script
+from hybrid_mcp.tools.list_voices import list_voices
 from hybrid_mcp.tools.local_llm import local_llm
 from hybrid_mcp.tools.save_script import save_script
 from hybrid_mcp.tools.synthesize_voice import synthesize_voice
@@ -22,16 +24,22 @@ from hybrid_mcp.tools.transcribe import transcribe
 
 _INSTRUCTIONS = """\
 Turn a research paper into a narrated, subtitled episode, step by step:
-1. generate_script with the paper (title, authors, abstract, publication_year) gives a script_id. Or write the script
-   yourself: take the prompt write_script, or the numbered source in detail=full, and hand your draft to save_script.
+1. generate_script with the paper (title, authors, abstract, publication_year) gives a script_id. engine=auto lets the
+   first configured model write, engine=extractive only quotes and is free. Or write the script yourself: take the
+   prompt write_script, or the numbered source in detail=full, and hand your draft to save_script.
 2. synthesize_voice with that script_id gives a folder: narration.wav, subtitles, report.html. Tell the user its path.
+   list_voices says who can speak.
 3. transcribe with audio://<audio_id> hears the recording back, as a check.
-Every answer names files by absolute path. Answers to the same request come from what was made before."""
+When something does not work, doctor says how to mend it. Every answer names files by absolute path. Answers to the
+same request come from what was made before."""
 
 # What is made is kept under the hash of its inputs: making it again changes nothing.
 _MAKES_FILES = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False
 )
+# Claude, OpenAI and Groq cost money and are told the paper; an address given to transcribe is asked for.
+_ASKS_OTHERS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
+_ASKS_AN_ENGINE = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
 _ONLY_ANSWERS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 
 
@@ -63,7 +71,7 @@ def _tools(app: App) -> tuple[HybridTool, ...]:
             generate_script,
             Bilingual(ja="論文から台本を作る", en="Write a script from a paper"),
             language,
-            _MAKES_FILES,
+            _ASKS_OTHERS,
         ),
         tool(
             save_script,
@@ -72,6 +80,13 @@ def _tools(app: App) -> tuple[HybridTool, ...]:
             _MAKES_FILES,
         ),
         tool(synthesize_voice, Bilingual(ja="読み上げて字幕を付ける", en="Speak and subtitle"), language, _MAKES_FILES),
-        tool(transcribe, Bilingual(ja="録音を文字にする", en="Write down a recording"), language, _MAKES_FILES),
-        tool(local_llm, Bilingual(ja="手元の小さなモデルに聞く", en="Ask the local model"), language, _ONLY_ANSWERS),
+        tool(list_voices, Bilingual(ja="声の一覧", en="List the voices"), language, _ONLY_ANSWERS),
+        tool(transcribe, Bilingual(ja="録音を文字にする", en="Write down a recording"), language, _ASKS_OTHERS),
+        tool(local_llm, Bilingual(ja="手元のモデルに聞く", en="Ask a local model"), language, _ASKS_AN_ENGINE),
+        tool(
+            doctor,
+            Bilingual(ja="使えるものと直し方", en="What works, and how to mend the rest"),
+            language,
+            _ONLY_ANSWERS,
+        ),
     )

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from hybrid_mcp.backend import Health
+
 OnHeard = Callable[[float, float], Awaitable[None]]
 """Called with seconds of audio heard so far, and seconds in all."""
 
@@ -58,6 +60,14 @@ class Recognizer(Protocol):
 
     name: str
     """Engine, version and model, for people."""
+
+    async def check(self) -> Health:
+        """Whether it can be used now. Loads and fetches nothing.
+
+        Raises:
+            EngineError: it cannot, and why.
+        """
+        ...
 
     async def identity(self) -> str:
         """What it hears with, told apart further than by `name`: part of what a transcript's id is made from.

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hybrid_mcp.backend import Health
 from hybrid_mcp.errors import DeadlineExceeded, EngineError, HybridError, ModelMissing, NotFound
 from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.stt.decoding import RATE, Limits, decode
@@ -52,6 +53,7 @@ class FasterWhisper:
         deadline_base: float,
         deadline_factor: float,
         threads: int = 0,
+        fetches: bool = False,
     ) -> None:
         """Nothing is opened yet.
 
@@ -64,9 +66,11 @@ class FasterWhisper:
             deadline_base: seconds any recording is given.
             deadline_factor: further seconds per second of recording.
             threads: CPU threads; 0 means all cores.
+            fetches: whether `folder` fetches a model that is not here.
         """
         self.name = f"faster-whisper {version('faster-whisper')} {model}"
         self._folder = folder
+        self._fetches = fetches
         self._threads = threads or os.cpu_count() or 1
         self._limits = Limits(max_bytes, max_seconds)
         self._deadline_base = deadline_base
@@ -75,6 +79,12 @@ class FasterWhisper:
         self._found: _Found | None = None
         self._model: Any = None
         self._thread: ThreadPoolExecutor | None = None
+
+    async def check(self) -> Health:
+        """See `Recognizer.check`. A model of the hub counts as being here: it comes at the first use."""
+        if not self._fetches:
+            await self.identity()
+        return Health(self.name)
 
     async def identity(self) -> str:
         """The name and a fingerprint of the weights: two folders of one name are two models.
