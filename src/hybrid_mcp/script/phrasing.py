@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from hybrid_mcp.languages import Language
-from hybrid_mcp.script import breaks
+from hybrid_mcp.script import breaks, ruby
 from hybrid_mcp.script.model import Phrase
 from hybrid_mcp.script.sentences import sentences
 from hybrid_mcp.script.speakable import speakable
@@ -24,16 +25,27 @@ _PAUSE = re.compile(
 )
 _SOUND = re.compile(r"\w")
 _EDGES = "、。，．・,. \t\n"
+_READ_LATER = "\U000f0000"
+"""Stands for a reading with accents while the text around it is made speakable, which would take its marks for
+punctuation. A private character of a plane that `speakable` leaves alone."""
 
 
 def utterances(text: str, language: Language) -> list[Utterance]:
-    """Cut `text` into what is spoken in one go. All that is shown, joined, is `text` without its line breaks."""
-    return [
-        part
-        for sentence in sentences(text, language)
-        if (phrases := tuple(_phrases(sentence, language)))
-        for part in _short(phrases)
-    ]
+    """Cut `text` into what is spoken in one go.
+
+    All that is shown, joined, is `text` without its readings (see `ruby`) and line breaks. In what is spoken a
+    plain reading stands instead of its word, one with accents as 《ハ'シ》: `ruby.plain` and `ruby.runs` read that.
+    """
+    plain, readings = ruby.annotated(text)
+    found: list[Utterance] = []
+    place = 0
+    for sentence in sentences(plain, language):
+        end = place + ruby.count_letters(sentence)
+        own = _within(readings, place, end) if readings else []
+        if phrases := tuple(_phrases(sentence, own, language)):
+            found += _short(phrases)
+        place = end
+    return found
 
 
 def reading(text: str, language: Language) -> str:
@@ -44,17 +56,30 @@ def reading(text: str, language: Language) -> str:
         for phrase in part:
             mark = phrase.shown.rstrip('」』）)]】”’" ')[-1:]
             asks = mark in ("？", "?", "！", "!")
-            read += phrase.spoken.rstrip(mark) + mark if asks else phrase.spoken + pause * phrase.pause_after
+            spoken = ruby.plain(phrase.spoken)
+            read += spoken.rstrip(mark) + mark if asks else spoken + pause * phrase.pause_after
         read = read.removesuffix(pause) + (stop if read.endswith(pause) else "")
     return read.strip()
 
 
-def _phrases(sentence: str, language: Language) -> Iterator[Phrase]:
+def _within(readings: Iterable[ruby.Reading], start: int, end: int) -> list[ruby.Reading]:
+    """Those that reach into the piece from letter `start` to `end`, with their places in it."""
+    return [
+        replace(reading, start=reading.start - start, end=reading.end - start)
+        for reading in readings
+        if reading.start < end and reading.end > start
+    ]
+
+
+def _phrases(sentence: str, readings: list[ruby.Reading], language: Language) -> Iterator[Phrase]:
     """The phrases of a sentence; what has no sound of its own is shown with its neighbour."""
     waiting: Phrase | None = None
     silent = ""
-    for shown, pause_after in _pieces(sentence, language):
-        spoken = speakable(shown, language).strip(_EDGES)
+    place = 0
+    for shown, pause_after in _unbroken(_pieces(sentence, language), readings):
+        end = place + ruby.count_letters(shown)
+        spoken = _spoken(shown, _within(readings, place, end), language).strip(_EDGES)
+        place = end
         if not _SOUND.search(spoken):
             if waiting is None:
                 silent += shown
@@ -67,6 +92,42 @@ def _phrases(sentence: str, language: Language) -> Iterator[Phrase]:
         silent = ""
     if waiting is not None:
         yield waiting
+
+
+def _unbroken(pieces: Iterable[tuple[str, bool]], readings: list[ruby.Reading]) -> Iterator[tuple[str, bool]]:
+    """The pieces, joined where a word that is read as a whole was cut."""
+    held, place, pause_after = "", 0, False
+    for shown, pause_after in pieces:
+        held += shown
+        place += ruby.count_letters(shown)
+        if not any(reading.start < place < reading.end for reading in readings):
+            yield held, pause_after
+            held = ""
+    if held:
+        yield held, pause_after
+
+
+def _spoken(shown: str, readings: list[ruby.Reading], language: Language) -> str:
+    """What is read for `shown`, in which the readings have their places."""
+    if not readings:
+        return speakable(shown, language)
+    letters = [index for index, char in enumerate(shown) if not char.isspace()]
+    text = ""
+    last = 0
+    accented: list[str] = []
+    for reading in readings:
+        begins = reading.start >= 0  # otherwise it was read where its word began
+        before = shown[last : letters[reading.start]] if begins else ""
+        text += before.replace(_READ_LATER, "")
+        if begins and reading.accented:
+            accented.append(reading.spoken)
+            text += _READ_LATER
+        elif begins:
+            text += reading.spoken
+        last = letters[min(reading.end, len(letters)) - 1] + 1
+    whole = speakable(text + shown[last:].replace(_READ_LATER, ""), language)
+    later = iter(accented)
+    return re.sub(_READ_LATER, lambda _: next(later), whole)
 
 
 def _pieces(sentence: str, language: Language) -> Iterator[tuple[str, bool]]:
