@@ -18,7 +18,7 @@ SENTENCE = "本研究では、最新の技術について調査を行いまし�
 
 async def say(engine: OpenJTalk, text: str, prosody: Prosody | None = None, voice: int = 0) -> Speech:
     [phrases] = utterances(text, "ja")
-    return await engine.speak(phrases, engine.voices[voice], prosody or Prosody())
+    return await engine.speak(phrases, (await engine.voices())[voice], prosody or Prosody())
 
 
 def loud(samples: np.ndarray) -> float:
@@ -65,7 +65,7 @@ async def test_a_long_breath_is_cut_for_the_screen_and_every_piece_is_timed(open
     [phrases] = utterances(text, "ja")
     assert len(phrases) > 1
     assert [phrase.pause_after for phrase in phrases[:-1]] == [False] * (len(phrases) - 1)
-    speech = await open_jtalk.speak(phrases, open_jtalk.voices[0], Prosody())
+    speech = await open_jtalk.speak(phrases, (await open_jtalk.voices())[0], Prosody())
     assert all(before[1] == after[0] for before, after in zip(speech.bounds, speech.bounds[1:], strict=False))
 
 
@@ -90,6 +90,16 @@ async def test_pauses_inside_a_line_scale_and_speech_stays_as_long(open_jtalk: O
     assert tight_second[1] - tight_second[0] == second[1] - second[0]
 
 
+async def test_pauses_and_the_silence_around_a_sentence_are_as_long_as_asked(open_jtalk: OpenJTalk) -> None:
+    asked = Prosody(pause=0.3, pause_scale=2.0, lead_in=0.5, lead_out=0.0)
+    usual, speech = await say(open_jtalk, SENTENCE), await say(open_jtalk, SENTENCE, asked)
+    (first, second), own = speech.bounds, usual.bounds
+    assert first[0] == round(0.5 * SAMPLE_RATE)
+    assert second[0] - first[1] == round(0.6 * SAMPLE_RATE)
+    assert second[1] == len(speech.samples)
+    assert first[1] - first[0] == own[0][1] - own[0][0]
+
+
 async def test_voices_differ_in_pitch(open_jtalk: OpenJTalk) -> None:
     pitches = [_pitch((await say(open_jtalk, "あーーーー。", voice=voice)).samples) for voice in (1, 0, 2)]
     assert pitches == sorted(pitches)
@@ -97,7 +107,7 @@ async def test_voices_differ_in_pitch(open_jtalk: OpenJTalk) -> None:
 
 
 async def test_symbols_alone_give_silence_of_no_length(open_jtalk: OpenJTalk) -> None:
-    speech = await open_jtalk.speak((Phrase("…", "…", pause_after=True),), open_jtalk.voices[0], Prosody())
+    speech = await open_jtalk.speak((Phrase("…", "…", pause_after=True),), (await open_jtalk.voices())[0], Prosody())
     assert len(speech.samples) == 0
 
 
