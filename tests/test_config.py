@@ -25,8 +25,24 @@ def test_the_example_names_every_setting_with_its_default() -> None:
     shown = dict(re.findall(r"^# (HYBRID_MCP_\w+)=(.*)$", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE))
     assert shown.keys() == known.keys()
     for name, value in shown.items():
-        if isinstance(known[name], int | float | str):
-            assert str(known[name]).removesuffix(".0") == value, name
+        default = known[name]
+        if isinstance(default, tuple):
+            default = ",".join(default)
+        elif isinstance(default, dict):
+            default = ",".join(f"{key}={url}" for key, url in default.items())
+        if default is None:
+            assert value == "", name
+        elif isinstance(default, int | float | str):
+            assert str(default).removesuffix(".0") == value, name
+
+
+def test_the_example_can_be_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    (tmp_path / ".env.hybrid").write_text(re.sub(r"(?m)^# (HYBRID_MCP_)", r"\1", text), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYBRID_MCP_DATA_DIR")
+    for group in ("tts", "speech", "llm", "claude", "openai", "groq", "ollama", "outgoing", "watching"):
+        assert getattr(Settings(), group) == getattr(Settings(_env_file=None), group)
 
 
 def test_every_setting_says_what_it_is() -> None:
@@ -58,6 +74,30 @@ def test_a_wrong_value_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYBRID_MCP_LANGUAGE", "fr")
     with pytest.raises(ValidationError):
         Settings()
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["a=http://one:1, b=https://two", '{"a": "http://one:1", "b": "https://two"}', "a=http://one:1/,b=https://two/"],
+)
+def test_engines_are_named_with_their_address(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("HYBRID_MCP_TTS__ENGINES", value)
+    assert Settings().tts.engines == {"a": "http://one:1", "b": "https://two"}
+
+
+@pytest.mark.parametrize("value", ["voicevox", "a=ftp://one", "openjtalk=http://one", "A B=http://one", "a=http://"])
+def test_an_engine_without_an_address_or_with_a_bad_name_is_refused(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("HYBRID_MCP_TTS__ENGINES", value)
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+@pytest.mark.parametrize("value", ["ollama, extractive", '["ollama", "extractive"]'])
+def test_orders_are_lists_of_names(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("HYBRID_MCP_LLM__WRITERS", value)
+    assert Settings().llm.writers == ("ollama", "extractive")
 
 
 def test_the_working_directory_is_no_root() -> None:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from annotated_types import MinLen
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hybrid_mcp.languages import Language
@@ -40,14 +43,40 @@ def _names(value: Any) -> Any:
 
 def _urls(value: Any) -> Any:
     """Accept a JSON object, or `name=address` separated by commas."""
-    if not isinstance(value, str) or value.lstrip().startswith("{"):
-        return json.loads(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("{"):
+        return json.loads(value)
     pairs = [part.partition("=") for part in value.split(",") if part.strip()]
     return {name.strip(): url.strip() for name, _, url in pairs}
 
 
+def _address(value: str) -> str:
+    """An address of an engine; empty where there is none."""
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ValueError(
+            f"not an address: {value!r}; it starts with http:// or https:// / http:// か https:// で始めます"
+        )
+    return value.rstrip("/")
+
+
+def _engine_name(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", value) or value in ("openjtalk", "speech"):
+        raise ValueError(f"{value!r} cannot be an engine's name; use a-z, 0-9, - and _ / エンジンの名前にできません")
+    return value
+
+
+def _none(value: Any) -> Any:
+    """An empty variable is one that was left open."""
+    return None if value == "" else value
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
-Urls = Annotated[dict[str, str], NoDecode, BeforeValidator(_urls)]
+Url = Annotated[str, AfterValidator(_address)]
+_EngineUrls = dict[Annotated[str, AfterValidator(_engine_name)], Annotated[Url, MinLen(1)]]
+Urls = Annotated[_EngineUrls, NoDecode, BeforeValidator(_urls)]
+Temperature = Annotated[float | None, BeforeValidator(_none)]
 
 
 class SpeechToText(_Group):
@@ -87,7 +116,7 @@ class TextToSpeech(_Group):
 class SpeechServer(_Group):
     """A server with `/v1/audio/speech`: the English voice."""
 
-    url: str = Field("", description="Its base address, e.g. `http://127.0.0.1:8880/v1`; empty: none.")
+    url: Url = Field("", description="Its base address, e.g. `http://127.0.0.1:8880/v1`; empty: none.")
     model: str = Field("tts-1", description="Model it is asked for.")
     voices: Names = Field(("alloy",), description="Names of its voices, the usual one first.")
     language: Language = Field("en", description="Language its voices speak.")
@@ -100,7 +129,7 @@ class _Chat(_Group):
     """What servers with chat models have in common."""
 
     max_tokens: int = Field(16_000, ge=256, description="Longest answer, in tokens.")
-    temperature: float | None = Field(None, ge=0, le=2, description="Randomness; empty leaves it to the model.")
+    temperature: Temperature = Field(None, ge=0, le=2, description="Randomness; empty leaves it to the model.")
     deadline: float = Field(300, gt=0, description="Seconds an answer is given.")
     parallel: int = Field(2, ge=1, le=64, description="Requests at the same time.")
     price_input: float = Field(0, ge=0, description="US dollars per million tokens read; 0: not known.")
@@ -113,7 +142,7 @@ class ClaudeServer(_Chat):
     """Claude, or any server that speaks Anthropic's Messages API."""
 
     model: str = Field("claude-sonnet-5-5", description="Model.")
-    url: str = Field("https://api.anthropic.com", description="Base address.")
+    url: Url = Field("https://api.anthropic.com", description="Base address.")
     context_tokens: int = Field(200_000, ge=2048, description="Context of the model, in tokens.")
 
 
@@ -121,7 +150,7 @@ class OpenAIServer(_Chat):
     """OpenAI, or any server that speaks its chat completions API."""
 
     model: str = Field("gpt-5-mini", description="Model.")
-    url: str = Field("https://api.openai.com/v1", description="Base address.")
+    url: Url = Field("https://api.openai.com/v1", description="Base address.")
     context_tokens: int = Field(128_000, ge=2048, description="Context of the model, in tokens.")
 
 
@@ -129,14 +158,14 @@ class GroqServer(_Chat):
     """Groq."""
 
     model: str = Field("openai/gpt-oss-120b", description="Model.")
-    url: str = Field("https://api.groq.com/openai/v1", description="Base address.")
+    url: Url = Field("https://api.groq.com/openai/v1", description="Base address.")
     context_tokens: int = Field(128_000, ge=2048, description="Context of the model, in tokens.")
 
 
 class OllamaServer(_Group):
     """Ollama."""
 
-    url: str = Field("http://127.0.0.1:11434", description="Address; empty: none.")
+    url: Url = Field("http://127.0.0.1:11434", description="Address; empty: none.")
     model: str = Field("", description="Model; empty: the first one it has.")
     context_tokens: int = Field(8192, ge=512, description="Context it is asked for (num_ctx), in tokens.")
     max_tokens: int = Field(4096, ge=64, description="Longest answer, in tokens.")
@@ -161,10 +190,12 @@ class LanguageModels(_Group):
 class Outgoing(_Group):
     """HTTP to others."""
 
-    proxy: str | None = Field(
+    proxy: Annotated[Url | None, BeforeValidator(_none)] = Field(
         None, description="Proxy for everything but this machine; empty: HTTPS_PROXY and its like."
     )
-    ca_file: Path | None = Field(None, description="Certificates to trust instead of the system's (PEM).")
+    ca_file: Annotated[Path | None, BeforeValidator(_none)] = Field(
+        None, description="Certificates to trust instead of the system's (PEM)."
+    )
     allowed_hosts: Names = Field((), description="Hosts that users' URLs may name; none named: any public one.")
     private_hosts: Names = Field((), description="Hosts that users' URLs may name although their address is private.")
     max_seconds: float = Field(300, gt=0, description="Seconds a user's URL is given.")
