@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from hybrid_mcp.backend import Health
 from hybrid_mcp.errors import EngineError
 from hybrid_mcp.lexicon.english import kana
+from hybrid_mcp.script import ruby
 from hybrid_mcp.script.model import Phrase
 from hybrid_mcp.tts.interface import Prosody, Speech, Voice
 
@@ -94,7 +95,9 @@ class OpenJTalk:
         try:
             with self._front_end:
                 runs = hts.runs_of(
-                    [kana(phrase.spoken) for phrase in phrases], [p.pause_after for p in phrases], pyopenjtalk
+                    [kana(ruby.plain(phrase.spoken)) for phrase in phrases],
+                    [p.pause_after for p in phrases],
+                    pyopenjtalk,
                 )
             try:
                 engine = self._idle.get_nowait()
