@@ -314,7 +314,7 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
 
 def _unfinished(*pieces: str) -> tuple[Mapping[str, Any], ...]:
     """The events of an answer up to its last piece."""
-    return says(*pieces).events[:-3]
+    return says(*pieces).events[: -3 if pieces else 1]
 
 
 def _error(kind: str, message: str, code: str = "") -> dict[str, Any]:
