@@ -19,9 +19,12 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from peers.web import Web
 
 from hybrid_mcp import models
 from hybrid_mcp.artifacts import Artifacts
+from hybrid_mcp.config import Outgoing
+from hybrid_mcp.egress import Egress
 from hybrid_mcp.errors import DeadlineExceeded, EngineError, HybridError, MediaRefused, ModelMissing, NotFound
 from hybrid_mcp.stt import whisper
 from hybrid_mcp.stt.decoding import RATE, Limits, decode
@@ -562,6 +565,7 @@ async def test_a_real_recording_becomes_files_and_is_found_again(
             artifacts,
             str((speech_dir / "ja_38852485.wav").resolve()),
             allowed_roots=[speech_dir],
+            egress=Egress(Outgoing()),
             language="ja",
             max_bytes=10_000_000,
             on_heard=watch,
@@ -585,12 +589,72 @@ async def test_a_real_recording_becomes_files_and_is_found_again(
     ]
 
 
+async def test_a_recording_behind_a_url_is_written_down(
+    engine: FasterWhisper, speech_dir: Path, tmp_path: Path
+) -> None:
+    artifacts = Artifacts(tmp_path / "data")
+    artifacts.open()
+    async with Web(tmp_path).open() as web:
+        heard = await transcribe(
+            engine,
+            artifacts,
+            web.gives("/jfk.flac", (speech_dir / "jfk.flac").read_bytes(), content_type="audio/flac"),
+            allowed_roots=[],
+            egress=Egress(web.outgoing()),
+            language=None,
+            max_bytes=10_000_000,
+            on_heard=Watch(),
+        )
+    assert heard.transcript.language == "en"
+    assert "ask not what your country can do for you" in heard.transcript.text
+
+
+async def test_a_cancelled_recognition_writes_nothing_afterwards(
+    engine: FasterWhisper, speech_dir: Path, tmp_path: Path
+) -> None:
+    artifacts = Artifacts(tmp_path / "data")
+    artifacts.open()
+    path = put(tmp_path, "long.wav", wav(np.tile(samples_of(speech_dir / "jfk.flac"), 30)))
+    watch = Watch()
+    task = asyncio.create_task(
+        transcribe(
+            engine,
+            artifacts,
+            str(path),
+            allowed_roots=[tmp_path],
+            egress=Egress(Outgoing()),
+            language="en",
+            max_bytes=100_000_000,
+            on_heard=watch,
+        )
+    )
+    async with asyncio.timeout(90):
+        await watch.segment.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    told = len(watch.seen)
+    # The engine's one thread is free again: what it was hearing is over, not waiting to go on.
+    assert engine._thread is not None
+    engine._thread.submit(lambda: None).result(timeout=60)
+    await asyncio.sleep(0)
+    assert len(watch.seen) == told
+    assert list(artifacts.root.iterdir()) == []
+
+
 async def test_a_refused_recording_is_named_as_the_caller_knows_it(engine: FasterWhisper, tmp_path: Path) -> None:
     artifacts = Artifacts(tmp_path / "data")
     artifacts.open()
     path = put(tmp_path, "会議.wav", b"no recording at all" * 20)
     with pytest.raises(MediaRefused, match=r"会議\.wav is not audio"):
         await transcribe(
-            engine, artifacts, str(path), allowed_roots=[tmp_path], language=None, max_bytes=1000, on_heard=Watch()
+            engine,
+            artifacts,
+            str(path),
+            allowed_roots=[tmp_path],
+            egress=Egress(Outgoing()),
+            language=None,
+            max_bytes=1000,
+            on_heard=Watch(),
         )
     assert list(artifacts.root.iterdir()) == []

@@ -5,20 +5,27 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import socket
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import held
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from peers.web import Web
 
 from hybrid_mcp.artifacts import Artifacts, Draft
-from hybrid_mcp.errors import HybridError, InvalidInput, MediaRefused, NotFound, PathRefused, StorageError
+from hybrid_mcp.backend import Health
+from hybrid_mcp.config import Outgoing
+from hybrid_mcp.egress import Egress
+from hybrid_mcp.errors import HybridError, InvalidInput, MediaRefused, NotFound, PathRefused, StorageError, UrlRefused
 from hybrid_mcp.stt import recording
 from hybrid_mcp.stt import transcribe as verb
 from hybrid_mcp.stt.interface import OnHeard, Segment, Transcript, Word
@@ -42,6 +49,9 @@ class Listener:
         self.go_on = asyncio.Event()
         self.go_on.set()
 
+    async def check(self) -> Health:
+        return Health()
+
     async def identity(self) -> str:
         return f"{self.name} {self.weights}"
 
@@ -64,6 +74,11 @@ class Listener:
         pass
 
 
+async def _nobody(host: str, port: int) -> Sequence[str]:
+    """A resolver without a network."""
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
 class Place:
     """One data directory, one allowed folder, and a forbidden one."""
 
@@ -75,6 +90,7 @@ class Place:
         self.artifacts = Artifacts(root / "data")
         self.artifacts.open()
         self.listener = Listener()
+        self.egress = Egress(Outgoing(), _nobody)
         self.heard: list[tuple[float, float]] = []
 
     def file(self, name: str = "talk.wav", content: bytes = SOUND) -> Path:
@@ -91,6 +107,7 @@ class Place:
             self.artifacts,
             str(source),
             allowed_roots=[self.allowed],
+            egress=self.egress,
             language=language,
             max_bytes=max_bytes,
             on_heard=self.note,
@@ -447,7 +464,81 @@ async def test_what_is_not_an_absolute_path_is_refused(place: Place, source: str
     ["https://example.org/a.wav", "http://localhost/a.wav", "ftp://x/y", "s3://b/k", "file://server/share.wav"],
 )
 async def test_addresses_elsewhere_are_refused(place: Place, source: str) -> None:
-    await place.refusal(source, InvalidInput)
+    refused = await place.refusal(source, InvalidInput)
+    if source.startswith("http://"):
+        assert "https://" in refused.text("en")
+
+
+@pytest.fixture
+async def web(tmp_path: Path) -> AsyncIterator[Web]:
+    async with held(Web(tmp_path).open()) as server:
+        yield server
+
+
+@pytest.mark.parametrize("form", ["{}", " {}\n", '"{}"', "「{}」", "{}?token=x#t=1"])
+async def test_a_recording_is_heard_by_its_url(place: Place, web: Web, form: str) -> None:
+    place.egress = Egress(web.outgoing())
+    heard = await place(form.format(web.gives("/talks/talk%201.wav", SOUND, content_type="audio/wav")))
+    assert place.listener.asked == [("talk_1.wav", None)]
+    assert place.listener.bytes == [SOUND]
+    assert heard.artifact.files == ("transcript.json", "transcript.srt", "transcript.txt", "transcript.vtt")
+
+
+async def test_the_same_bytes_are_heard_once_by_path_and_by_url(place: Place, web: Web) -> None:
+    place.egress = Egress(web.outgoing())
+    by_path = await place(place.file())
+    assert await place(web.gives("/other.wav", SOUND)) == by_path
+    assert len(place.listener.asked) == 1
+    assert [path.name for path in place.artifacts.root.iterdir()] == [by_path.artifact.id]
+
+
+@pytest.mark.parametrize("kind", ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"])
+async def test_a_web_page_is_no_recording(place: Place, web: Web, kind: str) -> None:
+    place.egress = Egress(web.outgoing())
+    refused = await place.refusal(web.gives("/watch", b"<html>", content_type=kind) + "?v=x", MediaRefused)
+    assert "YouTube" in refused.text("en")
+    assert "watch" in refused.text("ja")
+
+
+async def test_an_empty_missing_or_large_recording_behind_a_url_is_refused(place: Place, web: Web) -> None:
+    place.egress = Egress(web.outgoing())
+    assert "empty" in (await place.refusal(web.gives("/empty.wav", b""), MediaRefused)).text("en")
+    assert "404" in (await place.refusal(web.gives("/gone.wav", status=404), UrlRefused)).text("en")
+    large = await place.refusal(web.gives("/large.wav", b"x" * 1001), MediaRefused)
+    assert "1000" in large.text("ja")
+    assert list(place.artifacts.root.iterdir()) == []
+
+
+async def test_cancelling_a_download_closes_the_connection_and_leaves_nothing_behind(place: Place, web: Web) -> None:
+    begun = asyncio.Event()
+
+    async def slow(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nRIFF")
+        await writer.drain()
+        begun.set()
+        await asyncio.Event().wait()
+
+    place.egress = Egress(web.outgoing())
+    with descriptors_kept():
+        task = asyncio.create_task(place(web.answers("/slow.wav", slow)))
+        async with asyncio.timeout(30):
+            await begun.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await web.gone.wait()
+    assert list(place.artifacts.root.iterdir()) == []
+
+
+async def test_a_full_disk_is_reported_while_downloading(
+    place: Place, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    place.egress = Egress(web.outgoing())
+    await place.refusal(web.gives("/a.wav", SOUND), StorageError)
 
 
 async def test_a_recording_over_the_limit_is_refused(place: Place) -> None:
@@ -639,6 +730,7 @@ async def test_no_descriptor_stays_open(place: Place) -> None:
         st.text(max_size=30).map("file://{}".format),
         st.text(max_size=30).map("/{}".format),
         st.text(max_size=30).map("data:{}".format),
+        st.text(max_size=30).map("https://{}".format),
     )
 )
 def test_whatever_is_given_is_heard_or_refused_in_words(tmp_path_factory: pytest.TempPathFactory, source: str) -> None:

@@ -1,4 +1,7 @@
-"""Opening what somebody wants heard: a path, a `data:` URI or audio made here, and a private copy of it."""
+"""Opening what somebody wants heard: a path, a `data:` URI or audio made here, and a private copy of it.
+
+What lies behind an https URL is opened in `download.py`.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from types import TracebackType
 from typing import BinaryIO, NoReturn, Self
 
 from hybrid_mcp.artifacts import Artifact, Artifacts
-from hybrid_mcp.errors import InvalidInput, MediaRefused, NotFound, PathRefused, StorageError
+from hybrid_mcp.errors import InvalidInput, MediaRefused, NotFound, PathRefused, StorageError, UrlRefused
 from hybrid_mcp.threads import in_thread
 
 _CHUNK = 1 << 20
@@ -126,14 +129,13 @@ def open_recording(source: str, artifacts: Artifacts, allowed_roots: Sequence[Pa
 
     Raises:
         PathRefused: the path is outside the roots, or is not a file that can be read.
-        InvalidInput: the URI is malformed or of another kind.
+        InvalidInput: the URI is malformed or of another kind (`UrlRefused`: it starts with http://).
         NotFound: no such audio artifact.
         MediaRefused: more than `max_bytes`.
     """
-    source = _bare(source)
-    scheme = match[1].lower() if (match := _SCHEME.match(source)) else ""
+    source = bare(source)
     of: Artifact | None = None
-    match scheme:
+    match scheme := scheme_of(source):
         case "data":
             return Recording(io.BytesIO(_data(source, max_bytes)), "recording")
         case "audio":
@@ -143,21 +145,34 @@ def open_recording(source: str, artifacts: Artifacts, allowed_roots: Sequence[Pa
             path = _file_uri(source)
         case "":
             path = _plain(source)
+        case "http":
+            raise UrlRefused(
+                ja="http:// の録音は取得しません。途中で書き換えられないよう、https:// で始まる URL にしてください。",
+                en="Recordings are not fetched from http:// addresses. Give one that starts with https://, which "
+                "nobody on the way can change.",
+            )
         case _:
             raise InvalidInput(
-                ja=f"{scheme}: の録音は読めません。ファイルを保存して、その絶対パスを指定してください。",
-                en=f"Recordings cannot be read from {scheme}: addresses. Save the file and give its absolute path.",
+                ja=f"{scheme}: の録音は読めません。https:// の URL にするか、ファイルを保存してその絶対パスを指定してください。",
+                en=f"Recordings cannot be read from {scheme}: addresses. Give an https:// URL, or save the file and give "
+                "its absolute path.",
             )
     roots = [(root, _real(root)) for root in (*allowed_roots, artifacts.root)]
     file, name = _open_path(path, roots, max_bytes)
     return Recording(file, name, of)
 
 
-def _bare(source: str) -> str:
+def bare(source: str) -> str:
+    """`source` without the white space and quotes around it."""
     source = source.strip()
     while len(source) > 1 and _QUOTES.get(source[0]) == source[-1]:
         source = source[1:-1].strip()
     return source
+
+
+def scheme_of(source: str) -> str:
+    """The scheme of an address in lower case; empty for a path."""
+    return match[1].lower() if (match := _SCHEME.match(source)) else ""
 
 
 def _plain(source: str) -> Path:

@@ -10,10 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from hybrid_mcp.artifacts import Artifact, Artifacts, Draft, artifact_id
+from hybrid_mcp.egress import Egress
 from hybrid_mcp.episode.subtitles import Timed, cues, srt, vtt
 from hybrid_mcp.errors import StorageError
+from hybrid_mcp.stt.download import open_url
 from hybrid_mcp.stt.interface import OnHeard, Recognizer, Segment, Transcript, Word
-from hybrid_mcp.stt.recording import open_recording, private_copy
+from hybrid_mcp.stt.recording import bare, open_recording, private_copy, scheme_of
 from hybrid_mcp.stt.spoken import code_of
 from hybrid_mcp.threads import in_thread
 
@@ -40,31 +42,36 @@ async def transcribe(
     source: str,
     *,
     allowed_roots: Sequence[Path],
+    egress: Egress,
     language: str | None,
     max_bytes: int,
     on_heard: OnHeard,
 ) -> Heard:
-    """Hear `source`: an absolute path (`~` and `file://` too), a base64 `data:` URI, or `audio://<id>`.
+    """Hear `source`: an absolute path (`~` and `file://` too), an https URL, a base64 `data:` URI, or `audio://<id>`.
 
-    A path must really lie, links followed, under one of `allowed_roots` or among the artifacts. What is
+    A path must really lie, links followed, under one of `allowed_roots` or among the artifacts. URLs are
+    fetched through `egress`, which says which ones may be. What is
     heard is a private copy of the bytes that were hashed, so a file that changes meanwhile changes
     nothing. The same bytes in the same language by the same engine are heard once and then found.
     `language` is a code, with or without a region, or a name (`spoken.code_of`).
 
     Raises:
         PathRefused: the path is outside the roots, or is not a file that can be read.
-        InvalidInput: the URI is malformed or of another kind.
+        InvalidInput: the URI is malformed or of another kind (`UrlRefused`: the URL may not be asked).
         NotFound: no such audio artifact, or a language the engine does not know.
         MediaRefused: more than `max_bytes`, or what the recogniser refuses.
-        EngineError: the recogniser failed, lacks its weights or took too long.
+        EngineError: the recogniser failed, lacks its weights or took too long; or the URL's server did.
         StorageError: the data directory is full or not writable.
     """
     code = code_of(language)
     with contextlib.ExitStack() as closing:
         # Entered in the thread, so that what is opened while we are cancelled is closed too.
-        recording = await in_thread(
-            lambda: closing.enter_context(open_recording(source, artifacts, allowed_roots, max_bytes))
-        )
+        if scheme_of(bare(source)) == "https":
+            recording = await open_url(bare(source), egress, artifacts.root, max_bytes, closing)
+        else:
+            recording = await in_thread(
+                lambda: closing.enter_context(open_recording(source, artifacts, allowed_roots, max_bytes))
+            )
         sha256 = await in_thread(lambda: recording.digest(max_bytes))
         made_from = {
             "sha256": sha256,

@@ -48,7 +48,11 @@ async def transcribe(
     app: LentApp,
     source: Annotated[
         CleanText,
-        Field(min_length=1, max_length=64_000_000, description="Absolute path, data: URI (base64), or audio://id."),
+        Field(
+            min_length=1,
+            max_length=64_000_000,
+            description="Absolute path, https:// URL of a file, data: URI (base64), or audio://id.",
+        ),
     ],
     language: Annotated[
         CleanText | None,
@@ -61,14 +65,16 @@ async def transcribe(
 ) -> TranscriptAnswer:
     """Write down what is said in a recording, with times for every word.
 
-    Reads any audio or video file under the allowed folders, or audio made here (audio://id). Silence gives an empty
-    transcript. With the embedded model (Whisper base) expect roughly one wrong character in six in Japanese.
+    Reads any audio or video file under the allowed folders or on the web, or audio made here (audio://id). Silence
+    gives an empty transcript. With the embedded model (Whisper base) expect roughly one wrong character in six in
+    Japanese.
     """
     heard = await hear(
         app.recognizer,
         app.artifacts,
         source,
         allowed_roots=app.settings.allowed_roots,
+        egress=app.egress,
         language=language,
         max_bytes=app.settings.stt.max_bytes,
         on_heard=Progress(ctx),
