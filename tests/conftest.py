@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import hypothesis
 import pytest
@@ -19,6 +19,8 @@ from hybrid_mcp import models
 from hybrid_mcp.config import Settings
 from hybrid_mcp.opening import open_app
 from hybrid_mcp.script.model import Paper
+from hybrid_mcp.secrets.environment import variables_of
+from hybrid_mcp.secrets.interface import SecretName
 from hybrid_mcp.server import build_server
 from hybrid_mcp.tts.openjtalk import OpenJTalk
 
@@ -64,6 +66,13 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith("HYBRID_MCP_") and name != "HYBRID_MCP_MODELS_DIR"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HYBRID_MCP_DATA_DIR", str(tmp_path / "data"))
+    # Nothing can spend money, and nobody's own engines are asked.
+    for secret in get_args(SecretName):
+        for variable in variables_of(secret):
+            monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HYBRID_MCP_TTS__ORDER", "openjtalk")
+    monkeypatch.setenv("HYBRID_MCP_LLM__WRITERS", "extractive")
+    monkeypatch.setenv("HYBRID_MCP_LLM__LOCAL", "embedded")
 
 
 @pytest.fixture(autouse=True)

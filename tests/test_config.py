@@ -40,7 +40,8 @@ def test_the_example_can_be_used_as_it_is(tmp_path: Path, monkeypatch: pytest.Mo
     text = EXAMPLE.read_text(encoding="utf-8")
     (tmp_path / ".env.hybrid").write_text(re.sub(r"(?m)^# (HYBRID_MCP_)", r"\1", text), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HYBRID_MCP_DATA_DIR")
+    for name in [name for name in os.environ if name.startswith("HYBRID_MCP_")]:
+        monkeypatch.delenv(name)
     for group in ("tts", "speech", "llm", "claude", "openai", "groq", "ollama", "outgoing", "watching"):
         assert getattr(Settings(), group) == getattr(Settings(_env_file=None), group)
 

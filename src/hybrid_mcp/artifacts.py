@@ -27,9 +27,9 @@ from hybrid_mcp.errors import NotFound, StorageError
 from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.threads import in_thread
 
-Kind = Literal["source", "script", "audio", "transcript"]
+Kind = Literal["source", "script", "writing", "audio", "transcript"]
 
-_ID = re.compile(r"(?P<kind>source|script|audio|transcript)-[0-9a-f]{16}")
+_ID = re.compile(r"(?P<kind>source|script|writing|audio|transcript)-[0-9a-f]{16}")
 _MANIFEST = "manifest.json"
 _UNFINISHED = ".making-"
 _ABANDONED_AFTER = 24 * 3600.0

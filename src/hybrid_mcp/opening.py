@@ -67,7 +67,16 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         for name in settings.tts.order:
             engines.append(_speech_engine(name, settings, egress, secrets))
             stack.push_async_callback(engines[-1].close)
-        yield App(settings, artifacts, egress, Studio(engines, settings.tts.voice), recognizer, writers, local_models)
+        yield App(
+            settings=settings,
+            artifacts=artifacts,
+            egress=egress,
+            secrets=secrets,
+            studio=Studio(engines, settings.tts.voice),
+            recognizer=recognizer,
+            writers=writers,
+            local_models=local_models,
+        )
 
 
 def _language_model(name: str, settings: Settings, egress: Egress, secrets: Secrets) -> LanguageModel:
