@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from hybrid_mcp.llm.interface import ChatRequest
 
-_INVALID_SCHEMA = re.compile(r"invalid.{0,20}schema|schema conversion|unrecognized schema|parse grammar", re.IGNORECASE)
+_INVALID_SCHEMA = re.compile(r"invalid.{0,20}schema|schema (error|conversion)|parse grammar", re.IGNORECASE)
 _ABOUT_THE_FORMAT = re.compile(r"response.?format|schema|json_object|grammar", re.IGNORECASE)
 _AS_TEXT = "Answer with nothing but one JSON value that fits this JSON Schema:\n"
 

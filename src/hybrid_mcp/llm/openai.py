@@ -168,10 +168,13 @@ class ChatCompletions:
     async def _ask_health(self) -> Health:
         client = await self._opened()
         with explained(asked := self._asked(ChatRequest(""))):
-            page = await client.with_options(timeout=_CHECK_WITHIN).models.list()
-        if not isinstance(getattr(page, "data", None), list):
+            # Not `models.list()`: its page raises AttributeError at an answer of another shape.
+            response = await client.get("/models", cast_to=httpx2.Response, options={"timeout": _CHECK_WITHIN})
+            listed = response.json()
+        models = listed.get("data") if isinstance(listed, dict) else None
+        if not isinstance(models, list):
             raise not_this_api(asked)
-        return Health(models=tuple(str(model.id) for model in page.data))
+        return Health(models=tuple(str(model["id"]) for model in models if isinstance(model, dict) and "id" in model))
 
     async def _answer(self, client: openai.AsyncOpenAI, request: ChatRequest, watch: Watch) -> ChatAnswer:
         asked = self._asked(request)

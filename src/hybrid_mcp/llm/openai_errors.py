@@ -112,7 +112,7 @@ def not_this_api(asked: Asked) -> EngineUnavailable:
 
 def too_long(error: openai.APIError, status: int) -> bool:
     """Whether the request was refused because it does not fit."""
-    if status == httpx2.codes.REQUEST_ENTITY_TOO_LARGE or error.type == "exceed_context_size_error":
+    if status == httpx2.codes.CONTENT_TOO_LARGE or error.type == "exceed_context_size_error":
         return True
     return error.code in ("context_length_exceeded", "request_too_large") or bool(_TOO_LONG.search(error.message))
 
