@@ -11,16 +11,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-import stamina
-
 from hybrid_mcp.backend import Backend, Health
 from hybrid_mcp.config import ClaudeServer
 from hybrid_mcp.egress import Egress
 from hybrid_mcp.errors import AnswerRefused, EngineUnavailable, KeyMissing, KeyRefused
 from hybrid_mcp.languages import Bilingual
-from hybrid_mcp.llm.claude_errors import Asked, NotServed, Passing, explained, not_messages
+from hybrid_mcp.llm.claude_errors import Asked, NotServed, explained, not_messages
 from hybrid_mcp.llm.claude_request import OTHER_MAKERS, kinds_of_thinking, parameters
 from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, Prices, ToolCall, Watch, guessed_tokens
+from hybrid_mcp.llm.retrying import TryLater, attempts
 from hybrid_mcp.secrets.interface import Secrets
 from hybrid_mcp.threads import in_thread
 
@@ -30,11 +29,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_ATTEMPTS = 4
-_LONGEST_PAUSE = 60.0
-"""Seconds a server may ask us to wait; beyond that a person is told instead."""
-_LONGEST_BACKOFF = 8.0
-"""Seconds between attempts where the server does not say."""
 _CHECK_WITHIN = 2.0
 """Seconds a server is given to say that it is there."""
 _PLACEHOLDER = "none"
@@ -166,20 +160,7 @@ class Claude:
 
     async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do `work`, again while what stopped it may pass, within the deadline."""
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + self._backend.deadline
-
-        def again(error: Exception) -> bool | float:
-            if not isinstance(error, Passing):
-                return False
-            longest = min(_LONGEST_PAUSE, ends - loop.time())
-            if error.pause is None:
-                return longest > _LONGEST_BACKOFF
-            return error.pause if error.pause < longest else False
-
-        async for attempt in stamina.retry_context(
-            on=again, attempts=_ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=_LONGEST_BACKOFF, wait_jitter=0.5
-        ):
+        async for attempt in attempts(self._backend.deadline):
             with attempt:
                 return await work()
         raise AssertionError  # the last attempt has returned or raised
@@ -196,7 +177,7 @@ class Claude:
                     if not isinstance(part, str):
                         return part
                     await heard.piece(part)
-        except Passing as error:
+        except TryLater as error:
             if heard.breaks() > 1:
                 raise EngineUnavailable(ja=error.message.ja, en=error.message.en) from error
             raise
@@ -306,7 +287,7 @@ async def _stream(
     if not begun:
         raise not_messages(asked)
     if message is None:
-        raise Passing(
+        raise TryLater(
             ja=f"{asked.url} の回答が途中で終わりました。しばらくしてからもう一度お試しください。",
             en=f"The answer of {asked.url} ended in the middle. Try again later.",
         )

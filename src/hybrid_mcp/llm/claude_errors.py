@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from email.utils import mktime_tz, parsedate_tz
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -22,6 +19,7 @@ from hybrid_mcp.errors import (
     KeyRefused,
     ModelMissing,
 )
+from hybrid_mcp.llm.retrying import TryLater, retry_after
 
 if TYPE_CHECKING:
     from anthropic import APIStatusError
@@ -32,16 +30,9 @@ _TOO_LONG = re.compile(
     r"too long|exceeds?\b.*\b(context|maximum size)|context (size|length|window|limit)", re.IGNORECASE
 )
 
+_LONGEST_PAUSE = 60.0
+"""Seconds a server may ask to be left alone; beyond that a person is told instead."""
 _THEIR_TROUBLE = ("overloaded_error", "api_error", "timeout_error")
-
-
-class Passing(EngineUnavailable):
-    """An outage that may be over in a moment: asking again is worth it."""
-
-    def __init__(self, *, ja: str, en: str, pause: float | None = None) -> None:
-        super().__init__(ja=ja, en=en)
-        self.pause = pause
-        """Seconds the server asks to be left alone; None when it does not say."""
 
 
 class NotServed(EngineError):
@@ -67,7 +58,7 @@ def explained(asked: Asked) -> Iterator[None]:
     A server's own words are never repeated, because they may quote the request.
 
     Raises:
-        Passing: a limit, an overload, a failure of the server, or no connection.
+        EngineUnavailable: a limit, an overload, a failure of the server, or no connection: a `TryLater` if it may pass.
         KeyMissing: the server wants a key.
         KeyRefused: the key is wrong or may not do this, or the account is out of credit.
         ModelMissing: the server has no such model.
@@ -122,19 +113,17 @@ def _told(error: APIStatusError, asked: Asked) -> HybridError:
             en=f"The text is too long for {asked.model}. Give it a shorter one, or parts of it.",
         )
     if status == 429 or kind == "rate_limit_error":
-        pause = _retry_after(error.response.headers)
-        return Passing(
-            ja=f"Claude のアカウントが利用頻度の上限に達しました。{_when_ja(pause)}",
-            en=f"The account at {asked.url} has reached its rate limit. {_when_en(pause)}",
-            pause=pause,
+        return _outage(
+            retry_after(error.response.headers),
+            ja=f"{asked.url} のアカウントが利用頻度の上限に達しました。",
+            en=f"The account at {asked.url} has reached its rate limit.",
         )
     if status in (408, 409, 425) or (status >= 500 and status != 501) or kind in _THEIR_TROUBLE:
-        pause = _retry_after(error.response.headers)
-        what = f"{status} {kind}".strip() if status != 200 else kind
-        return Passing(
-            ja=f"{asked.url} が混み合っているか、故障しています ({what})。こちらの設定の問題ではありません。{_when_ja(pause)}",
-            en=f"{asked.url} is overloaded or failing ({what}). Nothing is wrong with the settings here. {_when_en(pause)}",
-            pause=pause,
+        what = kind if status == 200 else f"{status} {kind}".strip()
+        return _outage(
+            retry_after(error.response.headers),
+            ja=f"{asked.url} が混み合っているか、故障しています ({what})。こちらの設定の問題ではありません。",
+            en=f"{asked.url} is overloaded or failing ({what}). Nothing is wrong with the settings here.",
         )
     if status in (404, 405, 501):
         return not_messages(asked)
@@ -178,14 +167,22 @@ def _no_credit(asked: Asked) -> KeyRefused:
     )
 
 
-def _unreachable(error: Exception, asked: Asked) -> Passing:
+def _unreachable(error: Exception, asked: Asked) -> TryLater:
     cause = type(error.__cause__ or error).__name__  # a class says enough; a text may hold a proxy's password
-    return Passing(
+    return TryLater(
         ja=f"{asked.url} につながらないか、接続が途中で切れました ({cause})。"
         "ネットワーク、HYBRID_MCP_CLAUDE__URL、HYBRID_MCP_OUTGOING__PROXY と CA_FILE を確かめてください。",
         en=f"{asked.url} cannot be reached, or the connection was lost ({cause}). "
         "Check the network, HYBRID_MCP_CLAUDE__URL, and HYBRID_MCP_OUTGOING__PROXY and CA_FILE.",
     )
+
+
+def _outage(after: float | None, *, ja: str, en: str) -> EngineUnavailable:
+    """An outage, with when to come back; one to wait for only if that is soon."""
+    if after is None:
+        return TryLater(ja=f"{ja}しばらくしてからもう一度お試しください。", en=f"{en} Try again later.")
+    ja, en = f"{ja}{after:.0f} 秒後にもう一度お試しください。", f"{en} Try again in {after:.0f} seconds."
+    return TryLater(ja=ja, en=en, after=after) if after <= _LONGEST_PAUSE else EngineUnavailable(ja=ja, en=en)
 
 
 def _key_ja(asked: Asked) -> str:
@@ -194,28 +191,3 @@ def _key_ja(asked: Asked) -> str:
 
 def _key_en(asked: Asked) -> str:
     return asked.key or "no key"
-
-
-def _when_ja(pause: float | None) -> str:
-    return (
-        "しばらくしてからもう一度お試しください。"
-        if pause is None
-        else f"{math.ceil(pause)} 秒後にもう一度お試しください。"
-    )
-
-
-def _when_en(pause: float | None) -> str:
-    return "Try again later." if pause is None else f"Try again in {math.ceil(pause)} seconds."
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds, from either form of the header (RFC 9110, 10.2.3)."""
-    value = headers.get("retry-after", "").strip()
-    try:
-        seconds = float(value)
-    except ValueError:
-        date = parsedate_tz(value)
-        if date is None:
-            return None
-        seconds = mktime_tz(date) - time.time()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
