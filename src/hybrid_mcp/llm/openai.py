@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx2
@@ -15,10 +14,10 @@ import httpx2
 from hybrid_mcp.backend import Backend, Health
 from hybrid_mcp.config import GroqServer, OpenAIServer
 from hybrid_mcp.egress import Egress
-from hybrid_mcp.errors import AnswerRefused, AnswerUnusable, InvalidInput, KeyMissing
-from hybrid_mcp.languages import Bilingual
+from hybrid_mcp.errors import AnswerRefused, KeyMissing
+from hybrid_mcp.llm.checking import THOUGHT_ONLY, check_numbers, guessed_size, not_json, read_json
 from hybrid_mcp.llm.dialect import Dialect
-from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, Prices, ToolCall, Watch, guessed_tokens
+from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, Prices, ToolCall, Watch
 from hybrid_mcp.llm.openai_errors import Asked, explained, not_this_api, too_long
 from hybrid_mcp.llm.quoting import quoted
 from hybrid_mcp.llm.retrying import attempts
@@ -36,11 +35,6 @@ _CHECK_WITHIN = 2.0
 _VENDORS = ("api.openai.com", "api.groq.com")
 _NO_KEY = "none"
 """Sent to servers of the operator's own, most of which ask for no key."""
-
-_THOUGHT_ONLY = Bilingual(
-    ja="モデルは答えを書き始める前に max_tokens を使い切りました (考えた分も数えられます)。max_tokens を増やすか、think を減らしてください。",
-    en="The model used up max_tokens before it began its answer (what it thinks counts). Raise max_tokens, or lower think.",
-)
 
 
 class ChatCompletions:
@@ -91,11 +85,7 @@ class ChatCompletions:
 
     async def count(self, request: ChatRequest) -> int:
         """See `LanguageModel.count`: guessed."""
-        said = "".join(turn.text for turn in request.conversation())
-        extras = [dict(tool) for tool in request.tools]
-        if request.json_schema is not None:
-            extras.append(dict(request.json_schema))
-        return guessed_tokens(request.system + said + (json.dumps(extras) if extras else ""))
+        return guessed_size(request)
 
     async def chat(self, request: ChatRequest, watch: Watch = Watch()) -> ChatAnswer:
         """See `LanguageModel.chat`. A busy server is asked again as long as nothing of an answer was passed on.
@@ -110,7 +100,7 @@ class ChatCompletions:
             AnswerRefused: the model declined, or a filter stopped it.
             AnswerUnusable: JSON or a tool's arguments were asked for and cannot be read.
         """
-        _see_numbers(request)
+        check_numbers(request)
         client = await self._opened()
         async with self._backend.call("chat"):
             async for attempt in attempts(self._backend.deadline):
@@ -229,7 +219,7 @@ class ChatCompletions:
             raise asked.broken_off()
         truncated = heard.finish == "length"
         if request.json_schema is not None and not truncated and not heard.calls:
-            _read_json(text, asked)
+            read_json(text, asked.model)
         usage = heard.usage
         cached = ((usage.prompt_tokens_details and usage.prompt_tokens_details.cached_tokens) or 0) if usage else 0
         read, written = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
@@ -244,7 +234,7 @@ class ChatCompletions:
             cost=self._cost(read, written, cached) if usage and asked.model == self.model else None,
             thinking="".join(heard.thinking),
             tool_calls=() if truncated else heard.tool_calls(asked),
-            notes=(_THOUGHT_ONLY,) if truncated and not text else (),
+            notes=(THOUGHT_ONLY,) if truncated and not text else (),
         )
 
     def _cost(self, read: int, written: int, cached: int) -> float | None:
@@ -301,39 +291,11 @@ class _Heard:
         """
         calls = []
         for _, (name, arguments) in sorted(self.calls.items()):
-            read = _read_json(arguments or "{}", asked)
+            read = read_json(arguments or "{}", asked.model)
             if not isinstance(read, dict):
-                raise _unreadable(asked)
+                raise not_json(asked.model)
             calls.append(ToolCall(name, read))
         return tuple(calls)
-
-
-def _read_json(text: str, asked: Asked) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise _unreadable(asked) from error
-
-
-def _unreadable(asked: Asked) -> AnswerUnusable:
-    return AnswerUnusable(
-        ja=f"{asked.model} は JSON として読めない答えを返しました。もう一度試すか、別のモデルを設定してください。",
-        en=f"{asked.model} answered with something that is not JSON. Try again, or configure another model.",
-    )
-
-
-def _see_numbers(request: ChatRequest) -> None:
-    """Refuse numbers that no server takes, before one is asked."""
-    if request.max_tokens < 1:
-        raise InvalidInput(
-            ja=f"max_tokens は 1 以上にしてください (今は {request.max_tokens})。",
-            en=f"max_tokens must be at least 1, not {request.max_tokens}.",
-        )
-    if request.temperature is not None and not 0 <= request.temperature <= 2:
-        raise InvalidInput(
-            ja=f"temperature は 0 から 2 までの数にしてください (今は {request.temperature})。",
-            en=f"temperature must be a number from 0 to 2, not {request.temperature}.",
-        )
 
 
 def _is_vendor(url: str) -> bool:
