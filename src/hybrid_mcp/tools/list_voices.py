@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Annotated, get_args
 
 from pydantic import BaseModel, Field
@@ -11,6 +10,7 @@ from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script.model import CleanText
 from hybrid_mcp.tools.context import LentApp
 from hybrid_mcp.tts.interface import Voice
+from hybrid_mcp.tts.studio import folded
 
 _SHOWN = 200
 """Voices in one answer; VOICEVOX alone has more than a hundred styles."""
@@ -51,13 +51,13 @@ async def list_voices(
     """
     roll = await app.studio.roll()
     speaking = app.settings.language
-    wanted = _folded(query)
+    wanted = folded(query)
     found = [
         voice
         for voice in roll.voices
         if engine in ("", voice.engine)
         and language in (None, voice.language)
-        and wanted in _folded(f"{voice.id} {voice.name_ja} {voice.name_en}")
+        and wanted in folded(f"{voice.id} {voice.name_ja} {voice.name_en}")
     ]
     spoken = [one for one in get_args(Language) if any(voice.language == one for voice in roll.voices)]
     return VoiceAnswer(
@@ -78,7 +78,3 @@ def described(voice: Voice, language: Language) -> dict[str, str]:
         "credit": voice.credit,
         "licence": voice.licence,
     }
-
-
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()

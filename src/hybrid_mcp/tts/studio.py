@@ -16,6 +16,7 @@ from hybrid_mcp.script.model import Phrase
 from hybrid_mcp.tts.interface import Prosody, Speech, SpeechEngine, Voice
 
 T = TypeVar("T")
+_TO_HIRAGANA = {code: code - 0x60 for code in range(ord("ァ"), ord("ヶ") + 1)}
 _MARKS = re.compile(r"[\s/:・()\[\]_-]+")
 
 
@@ -153,11 +154,11 @@ def _named(roll: Roll, asked: str) -> Voice:
             f"{voice.speaker} {voice.style}",
             f"{voice.engine} {voice.key}",
         ):
-            known.setdefault(_folded(name), voice)
+            known.setdefault(folded(name), voice)
         # A speaker without a style is the speaker in the style the engine lists first.
         for name in (voice.speaker, f"{voice.engine} {voice.speaker}"):
-            speakers.setdefault(_folded(name), voice)
-    wanted = _folded(asked)
+            speakers.setdefault(folded(name), voice)
+    wanted = folded(asked)
     if found := known.get(wanted) or speakers.get(wanted):
         return found
     away = [one for one in roll.passed if one.engine != "speech" or asked.startswith("speech")]
@@ -177,8 +178,9 @@ def _names(voices: Sequence[Voice]) -> Iterator[str]:
             yield f"{voice.speaker}/{voice.style}"
 
 
-def _folded(name: str) -> str:
-    return _MARKS.sub(" ", unicodedata.normalize("NFKC", name).casefold()).strip()
+def folded(name: str) -> str:
+    """A name as it is compared: width, case, marks and hiragana or katakana make no difference."""
+    return _MARKS.sub(" ", unicodedata.normalize("NFKC", name).casefold().translate(_TO_HIRAGANA)).strip()
 
 
 def _first_of_each(voices: Sequence[Voice]) -> Iterator[Voice]:
