@@ -176,7 +176,7 @@ class ChatCompletions:
                     await watch.text(piece)
         return self._judged(heard, asked)
 
-    async def _chunks(self, client: openai.AsyncOpenAI, asked: Asked) -> AsyncGenerator[ChatCompletionChunk]:
+    async def _chunks(self, client: openai.AsyncOpenAI, asked: Asked) -> AsyncGenerator[ChatCompletionChunk, None]:
         with explained(asked):
             async with await self._begun(client, asked) as stream:
                 async for chunk in stream:
