@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from hybrid_mcp import __version__
+from hybrid_mcp import __version__, logs
 from hybrid_mcp.config import Settings
 from hybrid_mcp.errors import HybridError
 
@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SettingsError, UnicodeDecodeError) as error:
         sys.stderr.write(f"{error} / 設定 (環境変数か .env.hybrid) が読めません\n")
         return 2
+    logs.configure(settings.log_level)
     try:
         match asked.command:
             case "serve":
@@ -73,9 +74,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(settings: Settings) -> int:
-    from hybrid_mcp import logs  # noqa: PLC0415  (other commands need no log)
-
-    logs.configure(settings.log_level)
     return asyncio.run(_serve_stdio(settings))
 
 
