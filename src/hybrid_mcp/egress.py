@@ -78,9 +78,9 @@ class Egress:
             "follow_redirects": False,
         }
 
-    def client(self, url: str) -> httpx2.AsyncClient:
-        """A client for the engine at `url`. Whoever asks for it closes it."""
-        timeout = httpx2.Timeout(_NEXT_BYTES_WITHIN, connect=_CONNECT_WITHIN)
+    def client(self, url: str, *, next_bytes_within: float = _NEXT_BYTES_WITHIN) -> httpx2.AsyncClient:
+        """A client for the engine at `url`, which may be silent for so many seconds. Whoever asks for it closes it."""
+        timeout = httpx2.Timeout(next_bytes_within, connect=_CONNECT_WITHIN)
         return httpx2.AsyncClient(base_url=url, timeout=timeout, **self.options(url))
 
     async def fetch(

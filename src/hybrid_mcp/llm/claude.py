@@ -129,7 +129,8 @@ class Claude:
             self._client = anthropic.AsyncAnthropic(
                 api_key=_PLACEHOLDER,
                 base_url=self._url,
-                http_client=self._egress.client(self._url),
+                # A server on this machine may read a long paper for minutes before its first word.
+                http_client=self._egress.client(self._url, next_bytes_within=self._backend.deadline),
                 max_retries=0,  # ours: the client's own would not tell, nor know of our deadline
                 open_telemetry={"traces": {"content_mode": "metadata_only"}},  # whatever the environment says
             )
