@@ -9,13 +9,13 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hybrid_mcp.artifacts import artifact_id
 from hybrid_mcp.languages import Bilingual, Language
-from hybrid_mcp.script import evidence
-from hybrid_mcp.script.model import Chapter, Complaint, Line, Script, Section, Style
+from hybrid_mcp.script import evidence, retold, untrusted
+from hybrid_mcp.script.model import Cast, Chapter, Complaint, Line, Script, Section, SourceSentence, Style
 from hybrid_mcp.script.phrasing import reading
 from hybrid_mcp.script.source import Source
 
@@ -59,6 +59,10 @@ class Manuscript:
     """What would make it longer, said when it is shorter than asked."""
     description: str = ""
     tags: tuple[str, ...] = ()
+    cast: Cast = ()
+    """Who may speak; empty means anybody."""
+    retold: bool = False
+    """Whether the words are its writer's own rather than the source's."""
 
 
 def assemble(manuscript: Manuscript, source: Source) -> Script:
@@ -69,15 +73,9 @@ def assemble(manuscript: Manuscript, source: Source) -> Script:
     by_number = {sentence.number: sentence for sentence in source.sentences}
     seen: Counter[tuple[str, str]] = Counter()
     sections: list[Section] = []
-    found = [
-        complaint
-        for text, where in (
-            (manuscript.title, Bilingual(ja="題名", en="title")),
-            (manuscript.hook, Bilingual(ja="つかみ", en="hook")),
-            (manuscript.description, Bilingual(ja="説明", en="description")),
-        )
-        for complaint in evidence.figures(text, by_number, where)
-    ]
+    found = _around(manuscript, source, by_number)
+    suspects = untrusted.suspects(source)
+    found += untrusted.warning(suspects)
     for section in manuscript.sections:
         lines: list[Line] = []
         for written in section.lines:
@@ -92,9 +90,16 @@ def assemble(manuscript: Manuscript, source: Source) -> Script:
                 spans=tuple(by_number[number].text for number in known),
             )
             found += evidence.check(line, written.evidence, by_number, manuscript.language)
+            found += untrusted.check(line, suspects, source)
+            found += _uncast(line, manuscript.cast)
+            if manuscript.retold:
+                found += retold.check(line, manuscript.language, source)
             lines.append(line)
             seen[key] += 1
         sections.append(Section(title=section.title, lines=tuple(lines)))
+    share = evidence.grounded_share(line for section in sections for line in section.lines)
+    if manuscript.retold:
+        found += retold.mostly(share, seen.total())
     chapters, seconds = planned(sections, manuscript.language)
     citation = source.citation()
     script = Script(
@@ -111,12 +116,44 @@ def assemble(manuscript: Manuscript, source: Source) -> Script:
         sources=(citation,),
         description=manuscript.description or _description(manuscript, citation, chapters),
         tags=manuscript.tags,
-        grounded_share=evidence.grounded_share(line for section in sections for line in section.lines),
+        grounded_share=share,
         complaints=(*_length(manuscript, seconds), *found),
         source=source.sentences,
         source_id=source.id,
+        cast=manuscript.cast,
     )
-    return script.model_copy(update={"id": artifact_id("script", script.model_dump(mode="json"))})
+    # Without a cast the id is what it was before there were casts.
+    content = script.model_dump(mode="json", exclude=None if script.cast else {"cast"})
+    return script.model_copy(update={"id": artifact_id("script", content)})
+
+
+def _around(manuscript: Manuscript, source: Source, by_number: Mapping[int, SourceSentence]) -> list[Complaint]:
+    """What is wrong with the words around the lines."""
+    title, hook = Bilingual(ja="題名", en="title"), Bilingual(ja="つかみ", en="hook")
+    description = Bilingual(ja="説明", en="description")
+    headings = "\n".join((*manuscript.tags, *(section.title for section in manuscript.sections)))
+    found: list[Complaint] = []
+    for text, where in ((manuscript.title, title), (manuscript.hook, hook), (manuscript.description, description)):
+        found += evidence.figures(text, by_number, where)
+        found += untrusted.foreign(text, source, where)
+        if manuscript.retold:
+            found += retold.recited(text, where)
+    return [*found, *untrusted.foreign(headings, source, Bilingual(ja="見出しやタグ", en="headings or tags"))]
+
+
+def _uncast(line: Line, cast: Cast) -> list[Complaint]:
+    """Whether somebody speaks who is not in the cast."""
+    names = [role.name for role in cast]
+    if not names or line.speaker in names:
+        return []
+    return [
+        Complaint(
+            line=line.id,
+            rule="unknown-speaker",
+            ja=f"話者「{line.speaker}」は配役にいません。{'・'.join(names)} のどれかにしてください。",
+            en=f"The speaker {line.speaker!r} is not in the cast. Use one of: {', '.join(names)}.",
+        )
+    ]
 
 
 def _length(manuscript: Manuscript, seconds: float) -> list[Complaint]:

@@ -1,21 +1,23 @@
 """The composer: an outline of a source, and a script made of the source's own sentences.
 
 It selects, orders, shortens and frames; it never writes a claim of its own, never translates and
-never pads. The same source and wishes always give the same script.
+never pads. The same source and wishes always give the same script. Sentences that read like instructions to a
+language model are not told while there are others.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import cycle, groupby
 
 from hybrid_mcp.languages import Bilingual, Language
+from hybrid_mcp.script import untrusted
 from hybrid_mcp.script.assemble import PAUSE_AFTER_LINE, Manuscript, Written, WrittenSection, assemble, seconds_of
 from hybrid_mcp.script.frames import FRAMES, Frame
 from hybrid_mcp.script.keywords import content_words, keywords
-from hybrid_mcp.script.model import Script, SourceSentence, Style
+from hybrid_mcp.script.model import Cast, Script, SourceSentence, Style
 from hybrid_mcp.script.roles import Role, centrality, label, roles, unlabelled
 from hybrid_mcp.script.source import Source
 from hybrid_mcp.script.speakable import speakable
@@ -93,23 +95,30 @@ def outline(source: Source, style: Style, language: Language, target_minutes: fl
     return Outline(tuple(part for part in planned if part.sentences), tuple(words))
 
 
-def compose(source: Source, style: Style, language: Language, target_minutes: float | None = None) -> Script:
-    """Make a script out of the source's own sentences, as long as asked for if the source carries it."""
+def compose(
+    source: Source, style: Style, language: Language, target_minutes: float | None = None, *, cast: Cast = ()
+) -> Script:
+    """Make a script out of the source's own sentences, as long as asked for if the source carries it.
+
+    The first of the cast explains; the others take turns in what stands around it.
+    """
     frame = FRAMES[language][style]
+    reader = cast[0].name if cast else frame.reader
+    guides = cycle([role.name for role in cast[1:] or cast] or [frame.guide])
     plan = outline(source, style, language, target_minutes)
     by_number = {sentence.number: sentence for sentence in source.sentences}
-    opening, hook = _opening(source, frame, plan.keywords, language)
+    opening, hook = _opening(source, frame, plan.keywords, language, reader, guides)
     sections = [WrittenSection(frame.opening, opening)]
     before = 0
     for part in plan.sections:
-        lines = [Written(frame.guide, part.lead)]
+        lines = [Written(next(guides), part.lead)]
         for number in part.sentences:
             text = told(by_number[number].text, style, language, follows=number == before + 1, source=source)
-            lines.append(Written(frame.reader, text, (number,)))
+            lines.append(Written(reader, text, (number,)))
             before = number
         sections.append(WrittenSection(part.title, tuple(lines)))
     last = sections[-1]
-    sections[-1] = WrittenSection(last.title, (*last.lines, Written(frame.guide, frame.farewell)))
+    sections[-1] = WrittenSection(last.title, (*last.lines, Written(next(guides), frame.farewell)))
     manuscript = Manuscript(
         title=frame.title.format(title=source.title),
         hook=hook,
@@ -120,15 +129,18 @@ def compose(source: Source, style: Style, language: Language, target_minutes: fl
         sections=tuple(sections),
         to_lengthen=_MORE_TEXT if source.paper is not None and source.paper.full_text is None else _OTHER_WRITER,
         tags=plan.keywords,
+        cast=cast,
     )
     return assemble(manuscript, source)
 
 
 def _story(source: Source, language: Language) -> tuple[list[SourceSentence], list[Role]]:
     """The sentences that can be told, and what each tells: all but headings, which only say that."""
+    suspects = untrusted.suspects(source)
+    honest = [sentence for sentence in source.body if sentence.number not in suspects]
     body: list[SourceSentence] = []
     told_as: list[Role] = []
-    for _, group in groupby(source.body, key=lambda sentence: sentence.origin):
+    for _, group in groupby(honest or source.body, key=lambda sentence: sentence.origin):
         # An abstract runs from background to conclusion, and a full text does so again.
         part = list(group)
         for sentence, role in zip(part, roles([sentence.text for sentence in part], language), strict=True):
@@ -182,31 +194,31 @@ def _choose(
     return sorted(chosen)
 
 
-def _opening(source: Source, frame: Frame, words: Sequence[str], language: Language) -> tuple[tuple[Written, ...], str]:
+def _opening(
+    source: Source, frame: Frame, words: Sequence[str], language: Language, reader: str, guides: Iterator[str]
+) -> tuple[tuple[Written, ...], str]:
     """The lines of the first section, and the hook among them."""
-    lines = [Written(frame.guide, frame.greeting)]
+    lines = [Written(next(guides), frame.greeting)]
     hook = ""
     if len(words) >= 2:
         hook = frame.hook.format(a=words[0], b=words[1])
-        where = [
-            next((s.number for s in source.sentences if word.casefold() in s.text.casefold()), 0) for word in words[:2]
-        ]
-        lines.append(Written(frame.reader, hook, tuple(sorted({number for number in where if number}))))
+        suspects = untrusted.suspects(source)
+        honest = [sentence for sentence in source.sentences if sentence.number not in suspects]
+        where = [next((s.number for s in honest if word.casefold() in s.text.casefold()), 0) for word in words[:2]]
+        lines.append(Written(reader, hook, tuple(sorted({number for number in where if number}))))
     if source.paper is None:
-        lines.append(Written(frame.reader, frame.content.format(title=source.title), source.numbers("title")))
+        lines.append(Written(reader, frame.content.format(title=source.title), source.numbers("title")))
     else:
         year = source.paper.publication_year
         when = "" if year is None else frame.published.format(year=year)
         text = frame.paper.format(when=when, title=source.title)
         lines.append(
-            Written(
-                frame.reader, text, (*source.numbers("title"), *(source.numbers("publication_year") if when else ()))
-            )
+            Written(reader, text, (*source.numbers("title"), *(source.numbers("publication_year") if when else ())))
         )
         if source.paper.authors:
             lines.append(
                 Written(
-                    frame.reader,
+                    reader,
                     frame.authors.format(authors=_names(source.paper.authors, language, frame)),
                     source.numbers("authors"),
                 )

@@ -54,6 +54,33 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Role(_Model):
+    """Somebody who speaks in a script."""
+
+    name: Annotated[Speaker, Field(description="Name of the speaker, as it stands in the script.")]
+    notes: Annotated[OneLine, Field(max_length=300)] = Field(
+        "", description="How they are and talk, for a model that writes: 好奇心旺盛。語尾は「のだ」."
+    )
+    voice: Annotated[OneLine, Field(max_length=100)] = Field(
+        "", description="Voice that reads them; empty lets synthesize_voice choose."
+    )
+
+
+def _distinct(cast: tuple[Role, ...]) -> tuple[Role, ...]:
+    names = [role.name for role in cast]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(
+                f"two roles are called {name}; give each a name of its own"
+                f" / 「{name}」という役が2つあります。別の名前にしてください"
+            )
+    return cast
+
+
+Cast = Annotated[tuple[Role, ...], Field(max_length=4), AfterValidator(_distinct)]
+"""Up to four speakers: the first explains, the others ask and lead on. Empty leaves it to the style."""
+
+
 class Paper(_Model):
     """What is known about the source."""
 
@@ -165,6 +192,8 @@ class Script(_Model):
     complaints: tuple[Complaint, ...]
     source: tuple[SourceSentence, ...]
     source_id: str
+    cast: Cast = ()
+    """Who speaks, where it was asked for; a role may name its voice."""
 
     @property
     def lines(self) -> tuple[Line, ...]:
