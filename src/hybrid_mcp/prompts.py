@@ -17,7 +17,7 @@ from hybrid_mcp.errors import HybridError, InvalidInput, NotFound
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script.keep import keep_source, kept_source
 from hybrid_mcp.script.model import Paper, Style
-from hybrid_mcp.script.write import source_language, writing_prompt
+from hybrid_mcp.script.prompting import source_language, writing_prompt
 from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.arguments import source_of
 from hybrid_mcp.tools.context import explained
