@@ -16,7 +16,7 @@ from hybrid_mcp.errors import DeadlineExceeded, EngineError, InvalidInput, Model
 from hybrid_mcp.languages import Language
 from hybrid_mcp.llm import embedded
 from hybrid_mcp.llm.embedded import LlamaCpp
-from hybrid_mcp.llm.interface import ChatRequest
+from hybrid_mcp.llm.interface import ChatRequest, Watch
 
 pytestmark = pytest.mark.slow
 

@@ -401,7 +401,7 @@ async def test_a_draft_that_is_too_short_is_said_to_be(client: Client, example: 
 
 async def test_an_english_script_says_that_no_voice_reads_it(client: Client, example: dict[str, Any]) -> None:
     made = await good(client, "generate_script", paper=example["en"])
-    assert "No installed voice" in made["note"]
+    assert "No voice speaks English" in made["note"]
 
 
 async def test_a_full_disk_is_said_and_leaves_nothing(

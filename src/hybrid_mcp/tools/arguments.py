@@ -8,7 +8,7 @@ from pydantic import Field
 
 from hybrid_mcp.errors import InvalidInput
 from hybrid_mcp.languages import Language
-from hybrid_mcp.script.model import CleanText, OneLine, Paper, Style
+from hybrid_mcp.script.model import Cast, CleanText, OneLine, Paper, Style
 from hybrid_mcp.script.source import Source, source_of_paper, source_of_text
 
 PaperArgument = Annotated[Paper | None, Field(description="The paper. Give this, or title and content.")]
@@ -17,6 +17,7 @@ ContentArgument = Annotated[CleanText, Field(max_length=1_000_000, description="
 StyleArgument = Annotated[Style, Field(description="How it is told.")]
 LanguageArgument = Annotated[Language | None, Field(description="Language of the script; default: that of the source.")]
 MinutesArgument = Annotated[float | None, Field(gt=0, le=180, description="Length asked for, in minutes.")]
+CastArgument = Annotated[Cast, Field(description="Who speaks, at most four; the first explains. Default: by style.")]
 DetailArgument = Annotated[
     Literal["summary", "full"],
     Field(description="`full` also returns the whole script; else read its file or resource."),

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+from mcp.server.mcpserver import Context
 from pydantic import BaseModel, Field
 
 from hybrid_mcp.app import App
 from hybrid_mcp.artifacts import Artifact
+from hybrid_mcp.errors import NotFound, UnsupportedLanguage
 from hybrid_mcp.languages import Bilingual
-from hybrid_mcp.script.compose import compose
-from hybrid_mcp.script.keep import keep, keep_source
+from hybrid_mcp.script.authors import EXTRACTIVE, Asked, Composer, ModelWriter, Work, Writer, author
+from hybrid_mcp.script.keep import keep_source
 from hybrid_mcp.script.model import Complaint, Script
-from hybrid_mcp.script.source import Source, writable
 from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.arguments import (
+    CastArgument,
     ContentArgument,
     DetailArgument,
     LanguageArgument,
@@ -25,7 +27,22 @@ from hybrid_mcp.tools.arguments import (
     TitleArgument,
     source_of,
 )
-from hybrid_mcp.tools.context import LentApp
+from hybrid_mcp.tools.context import LentApp, Progress
+
+
+class ScriptUsage(BaseModel):
+    """What writing cost when it was written, tokens over all requests."""
+
+    counted_tokens: int
+    """Of the whole task, counted before anything was asked."""
+    input_tokens: int
+    cached_tokens: int
+    """Of the input, read from the engine's cache."""
+    output_tokens: int
+    cost_usd: float | None
+    """None where no price is configured."""
+    reused: bool
+    """Written before; nothing was spent now."""
 
 
 class ScriptAnswer(BaseModel):
@@ -41,6 +58,10 @@ class ScriptAnswer(BaseModel):
     language: str
     style: str
     engine: str
+    """Who wrote it: engine and model."""
+    passed_over: list[str] = []
+    """Writers that would have come first, and why they did not write."""
+    usage: ScriptUsage | None = None
     lines: int
     planned_minutes: float
     grounded_share: float
@@ -52,6 +73,7 @@ class ScriptAnswer(BaseModel):
 
 
 async def generate_script(
+    ctx: Context[App],
     app: LentApp,
     paper: PaperArgument = None,
     title: TitleArgument = "",
@@ -59,29 +81,72 @@ async def generate_script(
     style: StyleArgument = "popular",
     language: LanguageArgument = None,
     target_minutes: MinutesArgument = None,
+    cast: CastArgument = (),
     engine: Annotated[
-        Literal["extractive"], Field(description="`extractive` quotes the source's own sentences; no model, no cost.")
-    ] = "extractive",
+        Literal["auto", "claude", "openai", "groq", "ollama", "extractive"],
+        Field(description="`auto`: the first that works; `extractive` quotes the source, no model, no cost."),
+    ] = "auto",
+    take: Annotated[int, Field(ge=1, le=99, description="2, 3 …: another version of the same request.")] = 1,
     detail: DetailArgument = "summary",
 ) -> ScriptAnswer:
     """Turn a paper (or a title with some text) into a narration script whose every line cites its source sentences.
 
-    Use it first; then give the returned script_id to synthesize_voice. It selects, orders and shortens the
-    source's own sentences and frames them for the style; it neither translates nor pads. If you want to write the
-    script yourself instead, use the prompt write_script (or the source_id and script from detail=full) and save_script.
+    Use it first; then give the returned script_id to synthesize_voice. Language models cost money; the answer says who
+    wrote and why not the first choice. extractive selects and shortens the source's own sentences; it neither translates
+    nor pads. To write the script yourself, use the prompt write_script (or source_id from detail=full) and save_script.
     """
-    del engine  # the only one there is
-
-    def work() -> tuple[Source, Script]:
-        source = source_of(paper, title, content)
-        return source, compose(source, style, writable(source, language), target_minutes)
-
-    source, script = await in_thread(work)  # a long source takes seconds
+    source = await in_thread(lambda: source_of(paper, title, content))
     await keep_source(app.artifacts, source)
-    return answer(app, script, await keep(app.artifacts, script), detail)
+    made = await author(
+        _writers(app, engine),
+        app.artifacts,
+        source,
+        Asked(style, language, target_minutes, cast),
+        take=take,
+        on_progress=Progress(ctx),
+    )
+    speaking = app.settings.language
+    given = await answer(app, made.work.script, made.artifact, detail)
+    given.passed_over = [passed.text(speaking) for passed in made.passed]
+    given.usage = _usage(made.work)
+    given.note = " ".join([given.note, *(note.in_(speaking) for note in made.work.notes)])
+    return given
 
 
-def answer(app: App, script: Script, artifact: Artifact, detail: str) -> ScriptAnswer:
+def _usage(work: Work) -> ScriptUsage | None:
+    if work.usage is None:
+        return None
+    return ScriptUsage(
+        counted_tokens=work.counted_tokens,
+        input_tokens=work.usage.prompt_tokens,
+        cached_tokens=work.usage.cached_tokens,
+        output_tokens=work.usage.completion_tokens,
+        cost_usd=work.usage.cost,
+        reused=work.reused,
+    )
+
+
+def _writers(app: App, engine: str) -> list[Writer]:
+    """The writers to be asked, in the configured order.
+
+    Raises:
+        NotFound: the one that was asked for is not configured.
+    """
+    order = app.settings.llm.writers
+    models = {model.name: model for model in app.writers}
+    if engine not in ("auto", EXTRACTIVE) and engine not in models:
+        remedy = Bilingual(
+            ja="HYBRID_MCP_LLM__WRITERS に加えると使えます。", en="Add it to HYBRID_MCP_LLM__WRITERS to use it."
+        )
+        raise NotFound.named(Bilingual(ja="書き手", en="writer"), engine, order, remedy=remedy)
+    wanted = order if engine == "auto" else (engine,)
+    return [
+        Composer() if name == EXTRACTIVE else ModelWriter(models[name], app.artifacts, app.settings.language)
+        for name in wanted
+    ]
+
+
+async def answer(app: App, script: Script, artifact: Artifact, detail: str) -> ScriptAnswer:
     """What both script tools return."""
     language = app.settings.language
     places = {line.id: number for number, line in enumerate(script.lines, 1)}
@@ -98,23 +163,22 @@ def answer(app: App, script: Script, artifact: Artifact, detail: str) -> ScriptA
         lines=len(places),
         planned_minutes=round(script.planned_seconds / 60, 2),
         grounded_share=script.grounded_share,
-        note=_note(app, script).in_(language),
+        note=(await _note(app, script)).in_(language),
         complaints=[_complaint(complaint, places).in_(language) for complaint in script.complaints],
         script=script.model_dump(mode="json") if detail == "full" else None,
     )
 
 
-def _note(app: App, script: Script) -> Bilingual:
+async def _note(app: App, script: Script) -> Bilingual:
     note = Bilingual(
         ja="根拠の文は出どころを示すもので、行の正しさを証明するものではありません。",
         en="Evidence shows where a line comes from, not that it follows from it.",
     )
-    if any(voice.language == script.language for voice in ()):
-        return note
-    return Bilingual(
-        ja=note.ja + "この言語を話す声は入っていないので、synthesize_voice では読み上げられません。",
-        en=note.en + " No installed voice speaks this language, so synthesize_voice cannot read it.",
-    )
+    try:
+        await app.studio.usual(script.language)
+    except UnsupportedLanguage as nobody:
+        return Bilingual(ja=note.ja + nobody.message.ja, en=f"{note.en} {nobody.message.en}")
+    return note
 
 
 def _complaint(complaint: Complaint, places: Mapping[str, int]) -> Bilingual:

@@ -13,6 +13,7 @@ from hybrid_mcp.script.source import Source
 from hybrid_mcp.script.write import ScriptDraft, accept, source_language
 from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.arguments import (
+    CastArgument,
     ContentArgument,
     DetailArgument,
     LanguageArgument,
@@ -38,6 +39,7 @@ async def save_script(
     style: StyleArgument = "popular",
     language: LanguageArgument = None,
     target_minutes: MinutesArgument = None,
+    cast: CastArgument = (),
     written_by: Annotated[CleanText, Field(min_length=1, max_length=80, description="Your model's name.")] = "client",
     detail: DetailArgument = "summary",
 ) -> ScriptAnswer:
@@ -61,9 +63,10 @@ async def save_script(
             style=style,
             target_minutes=target_minutes,
             written_by=written_by,
+            cast=cast,
         )
 
     source, script = await in_thread(work)
     if not source_id:
         await keep_source(app.artifacts, source)
-    return answer(app, script, await keep(app.artifacts, script), detail)
+    return await answer(app, script, await keep(app.artifacts, script), detail)

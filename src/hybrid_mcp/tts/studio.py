@@ -204,7 +204,7 @@ def _nobody(language: str, roll: Roll) -> UnsupportedLanguage:
             ja="英語を話す声がありません。/v1/audio/speech を持つサーバーの番地を HYBRID_MCP_SPEECH__URL に設定するか、"
             f"日本語の文章を渡してください。今ある声の言語: {', '.join(spoken) or 'なし'}。{away.ja}",
             en="No voice speaks English. Set HYBRID_MCP_SPEECH__URL to a server with /v1/audio/speech, or send Japanese "
-            f"text. Voices speak: {', '.join(spoken) or 'nothing'}. {away.en}",
+            f"text. Voices speak: {', '.join(spoken) or 'nothing'}. {away.en}".rstrip(),
         )
     return UnsupportedLanguage(
         ja=f"この文章の言語 ({language}) を話せる声がありません。今ある声の言語: {', '.join(spoken) or 'なし'}。"
