@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from hybrid_mcp.errors import DeadlineExceeded, EngineError, EngineUnavailable
+from hybrid_mcp.errors import DeadlineExceeded, EngineError, EngineUnavailable, InvalidInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Backend:
             except (EngineUnavailable, DeadlineExceeded) as error:
                 self._failure(error)
                 raise
-            except EngineError:
+            except (EngineError, InvalidInput):
                 self._answered()  # it answered, if not what we hoped for
                 raise
             else:
@@ -143,6 +143,8 @@ class Backend:
 
     def _answered(self) -> None:
         self._failed, self._closed_until, self._last = 0, 0.0, None
+        if self._known is not None and isinstance(self._known[1], EngineError):
+            self._known = None  # no longer true
 
     def _failure(self, error: EngineError) -> EngineError:
         self._failed += 1
