@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hybrid_mcp.script import ruby
 from hybrid_mcp.script.phrasing import LONGEST, reading, utterances
 
 
@@ -74,3 +75,53 @@ def test_nothing_of_a_sentence_is_lost_or_doubled(text: str) -> None:
     sentence = f"あ{text}"
     pieces = [piece for part in shown(sentence) for piece in part]
     assert re.sub(r"\s", "", "".join(pieces)) == re.sub(r"\s", "", sentence)
+
+
+def spoken(text: str) -> list[list[tuple[str, str]]]:
+    return [[(phrase.shown, phrase.spoken) for phrase in part] for part in utterances(text, "ja")]
+
+
+def test_a_reading_is_spoken_and_its_word_is_shown() -> None:
+    assert spoken("東京都《とうきょうと》の箸、お母さんと行《おこな》った？") == [
+        [("東京都の箸、", "とうきょうとの箸"), ("お母さんと行った？", "お母さんとおこなった？")]
+    ]
+
+
+def test_a_reading_with_accents_stays_marked_in_what_is_spoken() -> None:
+    assert spoken("5–10 kgの箸《ハ'シ/ト'、ハシ'》と3《さん》だ。") == [
+        [("5–10 kgの箸と3だ。", "5から10キログラムの《ハ'シ/ト'、ハシ'》とさんだ")]
+    ]
+
+
+def test_a_quotation_is_spoken_as_before() -> None:
+    assert spoken("彼は《戦争と平和》を読む。") == [[("彼は《戦争と平和》を読む。", "彼は、戦争と平和を読む")]]
+
+
+def test_a_word_that_is_read_as_a_whole_is_not_cut() -> None:
+    long = "候補遺伝子をレトロウイルスでマウスの線維芽細胞に導入し"
+    [[first, *others]] = spoken(f"｜{long}《ヨ'ミ》て調べた。")
+    assert first[0].startswith(long)
+    assert first[1].startswith("《ヨ'ミ》")
+    assert "".join(shown for shown, _ in [first, *others]) == f"{long}て調べた。"
+
+
+def test_a_reading_knows_its_word_behind_line_breaks_and_in_later_sentences() -> None:
+    assert spoken("一つ目。\n\n  海馬《カ'イバ》と\n海馬《かいば》だ。") == [
+        [("一つ目。", "一つ目")],
+        [("海馬と海馬だ。", "《カ'イバ》とかいばだ")],
+    ]
+
+
+def test_what_is_read_for_people_has_no_accents() -> None:
+    assert reading("箸《ハ'シ》と橋《ハシ'》。本当《ホント'？》？", "ja") == "ハシとハシ。ホント？"
+
+
+def test_a_character_that_stands_for_readings_inside_is_no_reading() -> None:
+    assert spoken("\U000f0000箸《ハ'シ》\U000f0000だ。") == [[("\U000f0000箸\U000f0000だ。", "《ハ'シ》だ")]]
+
+
+@given(st.text(alphabet="あ海馬カA3の記憶は、「」（）《》｜'/ ", max_size=80))
+def test_all_that_is_shown_is_the_text_without_its_readings(text: str) -> None:
+    sentence = f"あ{text}"
+    pieces = [piece for part in shown(sentence) for piece in part]
+    assert re.sub(r"\s", "", "".join(pieces)) == re.sub(r"\s", "", ruby.shown(sentence))

@@ -68,6 +68,7 @@ class Voicevox:
         self._client = VoicevoxClient(name, url, egress)
         self._backend = backend
         self._known: _Catalogue | None = None
+        self._was_away = False
 
     @property
     def name(self) -> str:
@@ -117,6 +118,7 @@ class Voicevox:
         Raises:
             InvalidInput: the engine cannot change what `prosody` changes, or read a reading with accents.
         """
+        # What it can do is remembered while it is away, or a sentence begun then would not be waited for.
         manifest = (self._known or await self._catalogue()).manifest
         texts = await in_thread(lambda: [_runs(phrase.spoken) for phrase in phrases])
         return await self._patiently("speak", lambda: self._speak(phrases, texts, voice, prosody, manifest))
@@ -165,10 +167,11 @@ class Voicevox:
     async def _catalogue(self) -> _Catalogue:
         """What the engine offers; asked again when its version changed or it was away."""
         health = await self.check()
-        if self._known is None or self._known.version != health.version:
+        if self._known is None or self._was_away or self._known.version != health.version:
             async with self._backend.call("speakers"):
                 manifest, speakers = await self._client.manifest(), await self._client.speakers()
             self._known = _catalogue(self._name, health.version, manifest, speakers)
+            self._was_away = False
         return self._known
 
     async def _patiently(self, operation: str, work: Callable[[], Awaitable[T]]) -> T:
@@ -185,7 +188,7 @@ class Voicevox:
         try:
             return await attempt()
         except EngineUnavailable:
-            self._known = None
+            self._was_away = True
             if self._patience == 0:
                 raise
         async for again in stamina.retry_context(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import httpx2
 from pydantic import TypeAdapter, ValidationError
@@ -113,27 +113,28 @@ class VoicevoxClient:
         return self._judged(await self._sent(method, path, **arguments))
 
     async def _sent(self, method: str, path: str, **arguments: Any) -> httpx2.Response:
+        client = self._opened or self._open()
         with self._translated():
-            if self._opened is None:
-                self._opened = self._egress.client(self._url)
-                # A sentence is answered when it is spoken, not before: its end is the guard's deadline.
-                self._opened.timeout = httpx2.Timeout(None, connect=_CONNECT_WITHIN)
-            answer = await self._opened.request(method, path, **arguments)
+            answer = await client.request(method, path, **arguments)
             if answer.status_code == httpx2.codes.INTERNAL_SERVER_ERROR:  # memory ran out, or it never works
-                answer = await self._opened.request(method, path, **arguments)
+                answer = await client.request(method, path, **arguments)
             return answer
+
+    def _open(self) -> httpx2.AsyncClient:
+        try:
+            self._opened = self._egress.client(self._url)
+        except (httpx2.InvalidURL, ValueError) as error:
+            raise self._no_address() from error
+        # A sentence is answered when it is spoken, not before: its end is the guard's deadline.
+        self._opened.timeout = httpx2.Timeout(None, connect=_CONNECT_WITHIN)
+        return self._opened
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
-            raise EngineError(
-                ja=f"{self._name} のアドレス ({self._shown_url}) は http:// か https:// で始まる URL ではありません。"
-                "HYBRID_MCP_TTS__ENGINES を直してください。",
-                en=f"The address of {self._name} ({self._shown_url}) is no URL with http:// or https://. "
-                "Correct HYBRID_MCP_TTS__ENGINES.",
-            ) from error
+            raise self._no_address() from error
         except httpx2.TransportError as error:
             raise self._unavailable(type(error).__name__) from error
         except httpx2.DecodingError as error:
@@ -180,6 +181,14 @@ class VoicevoxClient:
             "its engine), or check the address in HYBRID_MCP_TTS__ENGINES.",
         )
 
+    def _no_address(self) -> EngineError:
+        return EngineError(
+            ja=f"{self._name} のアドレス ({self._shown_url}) は http:// か https:// で始まる URL ではありません。"
+            "HYBRID_MCP_TTS__ENGINES を直してください。",
+            en=f"The address of {self._name} ({self._shown_url}) is no URL with http:// or https://. "
+            "Correct HYBRID_MCP_TTS__ENGINES.",
+        )
+
     def _strange(self) -> EngineError:
         return EngineError(
             ja=f"{self._name} ({self._shown_url}) の答えは VOICEVOX の API のものではありません。"
@@ -191,8 +200,7 @@ class VoicevoxClient:
     @property
     def _shown_url(self) -> str:
         """The address without a password in it."""
-        parts = urlsplit(self._url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        return re.sub(r"//[^/]*@", "//", self._url)
 
 
 def _words(answer: httpx2.Response) -> str:
