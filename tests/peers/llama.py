@@ -28,10 +28,11 @@ async def llama_server(models_dir: Path, alias: str = "smollm2") -> AsyncIterato
 
 
 @asynccontextmanager
-async def serving(*command: str) -> AsyncIterator[str]:
+async def serving(*command: str, **environment: str) -> AsyncIterator[str]:
     """Run a server that prints its address as its first line; ended and reaped afterwards."""
     process = await asyncio.create_subprocess_exec(
         *command,
+        env={**os.environ, **environment},
         stdin=asyncio.subprocess.PIPE,  # ends with us, however we end
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

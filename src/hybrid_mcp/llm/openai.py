@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from openai.types import CompletionUsage
     from openai.types.chat import ChatCompletionChunk
 
-_CONNECT_WITHIN = 3.0
 _CHECK_WITHIN = 2.0
 """Seconds."""
 _VENDORS = ("api.openai.com", "api.groq.com")
@@ -125,14 +124,12 @@ class ChatCompletions:
         await in_thread(_import)
         import openai  # noqa: PLC0415  (imported by now)
 
-        # A model may think for minutes before its first word: only the whole answer has a deadline.
-        timeout = httpx2.Timeout(self._settings.deadline, connect=_CONNECT_WITHIN)
         client = openai.AsyncOpenAI(
             api_key=self._key,
             base_url=self._settings.url,
             max_retries=0,
-            timeout=timeout,
-            http_client=httpx2.AsyncClient(timeout=timeout, **self._egress.options(self._settings.url)),
+            # A model may think for minutes before its first word: only the whole answer has a deadline.
+            http_client=self._egress.client(self._settings.url, next_bytes_within=self._settings.deadline),
         )
         if self.name != "openai" or not self._vendor:
             client.organization = client.project = None  # OPENAI_ORG_ID is nobody else's business
