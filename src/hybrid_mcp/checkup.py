@@ -6,10 +6,11 @@ import sys
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from hybrid_mcp.config import Settings
-from hybrid_mcp.doctor import Diagnosis, examine
+from hybrid_mcp.doctor import Diagnosis, Finding, examine
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.opening import open_app
 from hybrid_mcp.tools.doctor import described
@@ -39,23 +40,26 @@ async def check(settings: Settings, *, as_json: bool) -> int:
 
 def _print(found: Diagnosis, language: Language) -> None:
     console = Console(highlight=False)
-    uses = Table(*Bilingual(ja="仕事|いま使うもの", en="Job|Would use now").in_(language).split("|"))
-    nobody = Bilingual(ja="[red]なし[/]", en="[red]nothing[/]").in_(language)
+    uses = Table.grid(padding=(0, 3))
+    nobody = Bilingual(ja="[red]なし[/]", en="[red]nobody[/]").in_(language)
     for use in found.uses:
-        uses.add_row(_JOBS[use.job].in_(language), escape(use.engine) if use.engine else nobody)
+        uses.add_row(f"  {_JOBS[use.job].in_(language)}", escape(use.engine) if use.engine else nobody)
+    console.print(Bilingual(ja="[bold]いま使うもの[/]", en="[bold]Would be used now[/]").in_(language))
     console.print(uses)
-    engines = Table(
-        *Bilingual(ja="|仕事|エンジン|版|応答|詳細", en="|Job|Engine|Version|Latency|Detail").in_(language).split("|")
-    )
-    for one in found.findings:
-        engines.add_row(
-            _MARKS[one.state],
-            _JOBS[one.job].in_(language),
-            escape(one.subject),
-            escape(one.version),
-            f"{one.latency * 1000:.0f} ms" if one.latency else "",
-            escape(one.detail.in_(language)),
-        )
-    console.print(engines)
+    console.print(Bilingual(ja="\n[bold]エンジン[/]", en="\n[bold]Engines[/]").in_(language))
+    by_subject: dict[str, list[Finding]] = {}
+    for finding in found.findings:
+        by_subject.setdefault(finding.subject, []).append(finding)
+    for name, same in by_subject.items():
+        one = same[0]
+        jobs = Bilingual(ja="・", en=", ").in_(language).join(_JOBS[each.job].in_(language) for each in same)
+        facts = [one.version, f"{one.latency * 1000:.0f} ms" if one.latency else "", jobs]
+        line = f"{_MARKS[one.state]} [bold]{escape(name)}[/]  {escape('  '.join(filter(None, facts)))}"
+        # Not cut to the width of the window: what to do stands at the end.
+        console.print(line, soft_wrap=True)
+        if detail := one.detail.in_(language):
+            console.print(Padding(escape(detail), (0, 0, 0, 4)))
+    if found.keys:
+        console.print(Bilingual(ja="\n[bold]鍵の出どころ[/]", en="\n[bold]Where keys come from[/]").in_(language))
     for name, source in found.keys.items():
-        console.print(escape(f"{name}: {source}"))
+        console.print(escape(f"  {name}: {source}"), soft_wrap=True)
