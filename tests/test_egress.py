@@ -253,6 +253,9 @@ async def test_hosts_that_do_not_exist_and_resolvers_that_fail_are_told_apart() 
         ("https://" + "a" * 64 + ".org/", "malformed"),
         ("https://" + "a." * 130 + "org/", "malformed"),
         ("https://[::1", "malformed"),
+        ("https://134744072/", "number"),
+        ("https://0x8.8.8.8/", "number"),
+        ("https://8.8.2056/", "number"),
         ("https://example.org:22/", "ALLOWED_HOSTS"),
         ("https://example.org:8443/", "ALLOWED_HOSTS"),
         ("https://example.org:443/", None),
@@ -470,6 +473,13 @@ async def test_a_certificate_of_an_unknown_authority_is_refused_with_the_remedy(
     said = await refusal(Egress(web.outgoing(ca_file=None)), web.url("/a.wav"), UrlRefused)
     assert "HYBRID_MCP_OUTGOING__CA_FILE" in said
     assert web.asked == []
+
+
+async def test_after_a_false_certificate_no_other_address_is_tried(web: Web) -> None:
+    web.gives("/a.wav", SOUND)
+    egress = Egress(web.outgoing(ca_file=None), Names(["127.0.0.1", "127.0.0.1"]))
+    await refusal(egress, web.url("/a.wav"), UrlRefused)
+    assert len(web.wanted) == 1
 
 
 async def test_a_certificate_for_another_name_is_refused(web: Web) -> None:
