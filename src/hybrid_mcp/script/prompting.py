@@ -77,13 +77,14 @@ def plan(source: Source, wishes: Wishes) -> Outline:
     return Outline(tuple(parts), made.keywords)
 
 
-def material(source: Source, numbers: Collection[int] | None = None, *, before: Iterable[str] = ()) -> str:
+def material(
+    source: Source, suspects: Collection[int], numbers: Collection[int] | None = None, *, before: Iterable[str] = ()
+) -> str:
     """The numbered sentences of the source (those in `numbers`), and what was said `before`, as untrusted text.
 
     The tag carries the source's id, which is the hash of its text, so no text can hold its own; and whatever looks
     like a tag in it is defused.
     """
-    suspects = untrusted.suspects(source)
     lines = [
         f"[{sentence.number}] ({sentence.origin}) "
         + ("[instruction-like, do not tell] " if sentence.number in suspects else "")
@@ -155,7 +156,7 @@ def writing_prompt(source: Source, *, language: Language, style: Style, target_m
     schema = json.dumps(ScriptDraft.model_json_schema(), ensure_ascii=False)
     return f"""{RULES}
 
-{material(source)}
+{material(source, untrusted.suspects(source))}
 
 {task(wishes, plan(source, wishes), target_minutes)}
 

@@ -13,6 +13,7 @@ from functools import partial
 from hybrid_mcp.errors import InvalidInput, UnsupportedLanguage
 from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.llm.interface import ChatRequest, LanguageModel, Watch
+from hybrid_mcp.script import untrusted
 from hybrid_mcp.script.asking import Asking, CutOff, Usage
 from hybrid_mcp.script.compose import LONGEST_MINUTES, Outline, Planned
 from hybrid_mcp.script.draft import DraftSection, ScriptDraft, accept, scripted, wire_schema
@@ -78,8 +79,10 @@ async def write(
         EngineError: the model failed.
     """
     _knows(model, source, wishes)
-    outlined = await in_thread(partial(plan, source, wishes))
-    writer = _Writer(model, source, wishes, outlined, Asking(model, watch, on_progress, len(outlined.sections) + 1))
+    suspects, outlined = await in_thread(lambda: (untrusted.suspects(source), plan(source, wishes)))
+    writer = _Writer(
+        model, source, suspects, wishes, outlined, Asking(model, watch, on_progress, len(outlined.sections) + 1)
+    )
     request, counted = await writer.whole()
     try:
         script = await writer.at_once(request, counted)
@@ -98,9 +101,18 @@ async def write(
 class _Writer:
     """The writing of one script."""
 
-    def __init__(self, model: LanguageModel, source: Source, wishes: Wishes, outlined: Outline, asking: Asking) -> None:
+    def __init__(
+        self,
+        model: LanguageModel,
+        source: Source,
+        suspects: tuple[int, ...],
+        wishes: Wishes,
+        outlined: Outline,
+        asking: Asking,
+    ) -> None:
         self._model = model
         self._source = source
+        self._suspects = suspects
         self._wishes = wishes
         self._outline = outlined
         self._minutes = wishes.target_minutes or _usual_minutes(source, outlined, wishes)
@@ -108,8 +120,8 @@ class _Writer:
 
     async def whole(self) -> tuple[ChatRequest, int]:
         """The request for the whole script, and its tokens."""
-        request = await self._request(
-            material(self._source),
+        request = self._request(
+            await in_thread(partial(material, self._source, self._suspects)),  # a long source takes a second
             task(self._wishes, self._outline, self._minutes),
             wire_schema(ScriptDraft, self._wishes.speakers, without={"description"}),
         )
@@ -155,8 +167,8 @@ class _Writer:
         ]
         first = [number for part in self._outline.sections for number in part.sentences][:2]
         minutes = min(_OPENING_MINUTES, self._minutes / 4)
-        request = await self._request(
-            material(self._source, {*facts, *first}),
+        request = self._request(
+            material(self._source, self._suspects, {*facts, *first}),
             task_of_opening(self._wishes, self._outline, minutes),
             wire_schema(ScriptDraft, self._wishes.speakers, without={"description"}),
         )
@@ -166,7 +178,7 @@ class _Writer:
         return best.draft
 
     async def _section(self, part: Planned, before: list[DraftSection], *, last: bool) -> DraftSection:
-        request = await self._limited(await self._section_request(part, before, last=last), self._share(part))
+        request = await self._limited(self._section_request(part, before, last=last), self._share(part))
 
         def script(draft: DraftSection, by: str) -> Script:
             return self._script(ScriptDraft(title=part.title, hook=part.title, sections=[draft]), by, None)
@@ -174,20 +186,20 @@ class _Writer:
         best = await self.asking.best(request, DraftSection, script)
         return best.draft.model_copy(update={"title": part.title})
 
-    async def _section_request(self, part: Planned, before: list[DraftSection], *, last: bool) -> ChatRequest:
+    def _section_request(self, part: Planned, before: list[DraftSection], *, last: bool) -> ChatRequest:
         near = {number + step for number in part.sentences for step in (-1, 0, 1)}
-        body = {sentence.number for sentence in self._source.body}
+        body = {sentence.number for sentence in self._source.body}.difference(self._suspects)
         numbers = {*(near & body), *part.sentences, *self._source.numbers("title")}
         said = [line.text for section in before[-1:] for line in section.lines[-2:]]
-        return await self._request(
-            material(self._source, numbers, before=[*(section.title for section in before), *said]),
+        return self._request(
+            material(self._source, self._suspects, numbers, before=[*(section.title for section in before), *said]),
             task_of_section(self._wishes, part, self._share(part), last=last),
             wire_schema(DraftSection, self._wishes.speakers),
         )
 
     async def _fitting(self, part: Planned) -> list[Planned]:
         """The section, in as many pieces as it takes for each to fit."""
-        counted = await self._model.count(await self._section_request(part, [], last=True))
+        counted = await self._model.count(self._section_request(part, [], last=True))
         # What was said before comes on top, and is short.
         room = self._room(counted + _SPARE_TOKENS)
         if len(part.sentences) == 1 or self._tokens(self._share(part)) <= room:
@@ -198,7 +210,7 @@ class _Writer:
         tail = replace(part, sentences=part.sentences[half:], share=part.share * (1 - share))
         return [*await self._fitting(head), *await self._fitting(tail)]
 
-    async def _request(self, of: str, prompt: str, schema: dict[str, object]) -> ChatRequest:
+    def _request(self, of: str, prompt: str, schema: dict[str, object]) -> ChatRequest:
         return ChatRequest(prompt=prompt, system=RULES, material=of, json_schema=schema, temperature=None)
 
     async def _limited(self, request: ChatRequest, minutes: float) -> ChatRequest:
