@@ -107,13 +107,16 @@ def compose(
     guides = cycle([role.name for role in cast[1:] or cast] or [frame.guide])
     plan = outline(source, style, language, target_minutes)
     by_number = {sentence.number: sentence for sentence in source.sentences}
-    opening, hook = _opening(source, frame, plan.keywords, language, reader, guides)
+    suspects = untrusted.suspects(source)
+    opening, hook = _opening(source, frame, plan.keywords, language, reader, guides, suspects)
     sections = [WrittenSection(frame.opening, opening)]
     before = 0
     for part in plan.sections:
         lines = [Written(next(guides), part.lead)]
         for number in part.sentences:
-            text = told(by_number[number].text, style, language, follows=number == before + 1, source=source)
+            # What is left out as an instruction stood between nothing.
+            follows = before < number and all(between in suspects for between in range(before + 1, number))
+            text = told(by_number[number].text, style, language, follows=follows, source=source)
             lines.append(Written(reader, text, (number,)))
             before = number
         sections.append(WrittenSection(part.title, tuple(lines)))
@@ -195,14 +198,19 @@ def _choose(
 
 
 def _opening(
-    source: Source, frame: Frame, words: Sequence[str], language: Language, reader: str, guides: Iterator[str]
+    source: Source,
+    frame: Frame,
+    words: Sequence[str],
+    language: Language,
+    reader: str,
+    guides: Iterator[str],
+    suspects: Sequence[int],
 ) -> tuple[tuple[Written, ...], str]:
     """The lines of the first section, and the hook among them."""
     lines = [Written(next(guides), frame.greeting)]
     hook = ""
     if len(words) >= 2:
         hook = frame.hook.format(a=words[0], b=words[1])
-        suspects = untrusted.suspects(source)
         honest = [sentence for sentence in source.sentences if sentence.number not in suspects]
         where = [next((s.number for s in honest if word.casefold() in s.text.casefold()), 0) for word in words[:2]]
         lines.append(Written(reader, hook, tuple(sorted({number for number in where if number}))))
