@@ -246,7 +246,7 @@ async def test_the_voices_are_those_of_the_settings(opened: Open) -> None:
     voices = await engine.voices()
     assert [voice.id for voice in voices] == ["speech:alloy", "speech:nova"]
     assert {(voice.engine, voice.language, voice.credit, voice.version) for voice in voices} == {
-        ("speech", "ja", "A voice of ours", "tts-2")
+        ("speech", "ja", "A voice of ours", "speech server (tts-2)")
     }
     assert await engine.terms(voices[0]) == ""
 

@@ -94,7 +94,7 @@ class OpenAISpeech:
                 name_en=name,
                 language=settings.language,
                 engine=self.name,
-                version=settings.model,
+                version=f"speech server ({settings.model})",
                 credit=settings.credit,
                 licence="",
                 sample_rate=_SAMPLE_RATE,
