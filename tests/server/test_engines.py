@@ -11,13 +11,15 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import connected, held
 from mcp import Client
 from mcp.types import TextContent
+from peers.speech import speech_server
 from peers.voicevox import ScriptedEngine, voicevox_engine
 
-from hybrid_mcp.config import Settings, TextToSpeech, Watching
+from hybrid_mcp.config import Settings, SpeechServer, TextToSpeech, Watching
 
 pytestmark = pytest.mark.slow
 
@@ -198,3 +200,32 @@ async def test_check_prints_the_same_for_programs_and_never_a_key(
     monkeypatch.setenv("HYBRID_MCP_TTS__ORDER", "voicebox")
     status, _ = await check()
     assert status == 1
+
+
+async def test_an_english_paper_is_narrated_by_a_speech_server_and_its_lines_are_measured(
+    settings: Settings, example: dict[str, Any]
+) -> None:
+    async with speech_server() as server:
+        changed = settings.model_copy(
+            update={
+                "tts": TextToSpeech(order=("openjtalk", "speech")),
+                "speech": SpeechServer(url=server.url, voices=("nova", "alloy"), credit="Nova of nobody"),
+            }
+        )
+        async with connected(changed) as client:
+            script = await good(client, "generate_script", paper=example["en"], style="dialogue", target_minutes=1)
+            made = await good(client, "synthesize_voice", script_id=script["script_id"])
+            listed = await good(client, "list_voices", language="en")
+    assert listed["usual"] == {"ja": "mei", "en": "speech:nova"}
+    assert set(made["voices"]) == {"speech:nova", "speech:alloy"}
+    assert made["credits"] == ["Nova of nobody"]
+    assert "estimated" in made["note"]
+    timeline = json.loads(Path(made["timeline_path"]).read_text(encoding="utf-8"))
+    assert len(timeline["lines"]) == script["lines"]
+    with wave.open(made["wav_path"]) as wav:
+        assert wav.getnframes() == timeline["length"]
+        sound = np.frombuffer(wav.readframes(wav.getnframes()), "<i2")
+    for line in timeline["lines"]:  # where a line begins and ends there is sound, and silence before
+        assert np.abs(sound[line["start"] : line["start"] + 480]).max() > 1000
+        assert np.abs(sound[line["end"] - 480 : line["end"]]).max() > 1000
+        assert np.abs(sound[max(0, line["start"] - 1200) : line["start"] - 240]).max(initial=0) < 1000

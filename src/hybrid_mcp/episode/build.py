@@ -87,7 +87,11 @@ async def _make(
     report_language: Language,
     on_spoken: OnSpoken,
 ) -> None:
-    credits_ = list(dict.fromkeys(f"{voice.credit} ({voice.licence})" for voice in voices))
+    credits_ = list(
+        dict.fromkeys(
+            f"{voice.credit} ({voice.licence})" if voice.licence else voice.credit for voice in voices if voice.credit
+        )
+    )
     terms = {voice.credit: await studio.terms(voice) for voice in voices}
     await studio.prepare(voices)
     wav = draft.folder / "narration.wav"
