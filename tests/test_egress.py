@@ -173,7 +173,7 @@ def test_addresses_of_the_internet_are_public(address: str) -> None:
 LITERALS = """127.0.0.1 127.1 2130706433 0x7f000001 0x7f.1 0177.0.0.1 0 127.0.0.1. 127.0.0.01 [::1] [::] [::ffff:127.0.0.1]
 [::ffff:7f00:1] [0:0:0:0:0:0:0:1] [64:ff9b::7f00:1] [2002:7f00:1::] [fe80::1] [fe80::1%25lo] [fd00:ec2::254]
 169.254.169.254 100.100.100.200 10.0.0.1 224.0.0.1 255.255.255.255 localhost LOCALHOST localhost. 127。0。0。1 １２７.0.0.1
-⑫7.0.0.1 1e100 0x""".split()
+⑫7.0.0.1 0x""".split()
 
 
 @pytest.mark.parametrize("host", LITERALS)
