@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hybrid_mcp.config import ClaudeServer, Outgoing
 from hybrid_mcp.egress import Egress
 from hybrid_mcp.errors import AnswerRefused, AnswerUnusable, EngineUnavailable, InvalidInput, UnsupportedLanguage
 from hybrid_mcp.llm.claude import Claude
+from hybrid_mcp.llm.embedded import LlamaCpp
 from hybrid_mcp.llm.interface import ChatRequest, Watch
 from hybrid_mcp.script.compose import compose
 from hybrid_mcp.script.draft import ScriptDraft, accept, wire_schema
@@ -426,3 +428,15 @@ async def test_claude_writes_the_script_over_its_own_api(source: Source) -> None
     assert "schema" in str(first["output_config"])
     assert first["messages"][0] == second["messages"][0]
     assert [message["role"] for message in second["messages"]] == ["user", "assistant", "user"]
+
+
+@pytest.mark.slow
+async def test_llama_cpp_keeps_the_schema_of_a_script(models_dir: Path) -> None:
+    [weights] = (models_dir / "smollm2-135m-instruct").glob("*.gguf")
+    model = LlamaCpp("smollm2", lambda: weights, context_tokens=1024, deadline=100)
+    schema = wire_schema(ScriptDraft, ["Narrator"], without={"description"})
+    try:
+        answer = await model.chat(ChatRequest("Write about sleep.", system=RULES, json_schema=schema, max_tokens=24))
+    finally:
+        await model.close()
+    assert re.match(r'\{\s*"title"\s*:\s*"', answer.text)
