@@ -20,7 +20,7 @@ from urllib.parse import parse_qs
 import jsonschema  # type: ignore[import-untyped, unused-ignore]
 import uvicorn
 
-from peers.voicevox_voice import FRAME_RATE, KanaError, Mouth, accent_phrases, kana_phrases, said, sung
+from peers.voicevox_voice import FRAME_RATE, KanaError, accent_phrases, kana_phrases, said, sung, wav
 
 DOCUMENT = Path(__file__).parents[3] / "shared" / "data" / "api" / "voicevox_openapi.json"
 
@@ -115,7 +115,7 @@ class ScriptedEngine:
         self._open = asyncio.Event()
         self._open.set()
         self._changed = asyncio.Event()
-        self._mouth = Mouth()
+        self._validators: dict[str, Any] = {}
         self._speaking = asyncio.Lock()
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -146,7 +146,8 @@ class ScriptedEngine:
 
     async def start(self) -> None:
         """Listen, where it did before."""
-        listening = socket.socket()
+        # Only where the protocol is named does asyncio send small answers at once.
+        listening = socket.socket(proto=socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(("127.0.0.1", self._port))
         self._port = listening.getsockname()[1]
@@ -224,8 +225,11 @@ class ScriptedEngine:
         return Request(method, path, given, content)
 
     def _validate(self, value: Any, schema: Mapping[str, Any]) -> None:
-        components = {"components": self.document["components"]}
-        jsonschema.Draft202012Validator({**schema, **components}).validate(value)
+        key = json.dumps(schema, sort_keys=True)
+        if key not in self._validators:
+            whole = {**schema, "components": self.document["components"]}
+            self._validators[key] = jsonschema.Draft202012Validator(whole)
+        self._validators[key].validate(value)
 
     def _knows(self, style: int) -> bool:
         return any(style == one["id"] for speaker in self.speakers for one in speaker["styles"])
@@ -310,7 +314,7 @@ class ScriptedEngine:
             if not making.done():
                 self.dropped += 1
                 return _json(None)  # nobody listens
-            wav = making.result()
+            made = making.result()
         finally:
             self.at_once -= 1
             for task in (making, leaving):
@@ -318,17 +322,15 @@ class ScriptedEngine:
             await asyncio.gather(making, leaving, return_exceptions=True)
             self._changed.set()
         self.spoken.append(kana)
-        return 200, b"audio/wav", wav
+        return 200, b"audio/wav", made
 
     async def _made(self, kana: str, request: Request) -> bytes:
         await self.before(kana)
         await self._open.wait()
         upspeak = request.params.get("enable_interrogative_upspeak", True)
         async with self._speaking:  # Open JTalk's global engine serialises anyhow
-            wav = await asyncio.to_thread(
-                self._mouth.wav, request.body, self._frame_rate, upspeak=upspeak, drawl=self.drawl
-            )
-        return self.sound(wav)
+            made = await asyncio.to_thread(wav, request.body, self._frame_rate, upspeak=upspeak, drawl=self.drawl)
+        return self.sound(made)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 import wave
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -89,40 +90,39 @@ def said(query: dict[str, Any]) -> str:
     return "".join(mora["text"] for phrase in query["accent_phrases"] for mora in phrase["moras"])
 
 
-class Mouth:
-    """Speaks queries; remembers how it spoke each accent phrase."""
+def wav(query: dict[str, Any], frame_rate: float, *, upspeak: bool, drawl: float) -> bytes:
+    """The sound of a query; `drawl` stretches it beyond what the rule says, as other engines do."""
+    rate = query["outputSamplingRate"]
+    hop = rate / frame_rate * drawl
+    pieces = [np.zeros(round(_count([query["prePhonemeLength"]], query, frame_rate).sum() * hop))]
+    for phrase in query["accent_phrases"]:
+        moras = list(phrase["moras"])
+        if upspeak and phrase.get("is_interrogative") and moras[-1]["pitch"] > 0:
+            moras.append({"text": _VOWELS[moras[-1]["vowel"]], "vowel": moras[-1]["vowel"], "vowel_length": 0.15})
+        lengths = [length for mora in moras for length in (mora.get("consonant_length"), mora["vowel_length"])]
+        samples = round(_count([one for one in lengths if one is not None], query, frame_rate).sum() * hop)
+        pieces.append(_sound("".join(mora["text"] for mora in phrase["moras"]), samples))
+        if phrase.get("pause_mora"):
+            given = query.get("pauseLength")
+            length = phrase["pause_mora"]["vowel_length"] if given is None else given
+            length *= query.get("pauseLengthScale", 1)
+            pieces.append(np.zeros(round(_count([length], query, frame_rate).sum() * hop)))
+    pieces.append(np.zeros(round(_count([query["postPhonemeLength"]], query, frame_rate).sum() * hop)))
+    sound = np.clip(np.concatenate(pieces) * query["volumeScale"], -1, 1)
+    return _wav(sound, rate)
 
-    def __init__(self) -> None:
-        self._spoken: dict[str, Any] = {}
 
-    def wav(self, query: dict[str, Any], frame_rate: float, *, upspeak: bool, drawl: float) -> bytes:
-        """The sound of a query; `drawl` stretches it beyond what the rule says, as other engines do."""
-        rate = query["outputSamplingRate"]
-        hop = rate / frame_rate * drawl
-        pieces = [np.zeros(round(_count([query["prePhonemeLength"]], query, frame_rate).sum() * hop))]
-        for phrase in query["accent_phrases"]:
-            moras = list(phrase["moras"])
-            if upspeak and phrase.get("is_interrogative") and moras[-1]["pitch"] > 0:
-                moras.append({"text": _VOWELS[moras[-1]["vowel"]], "vowel": moras[-1]["vowel"], "vowel_length": 0.15})
-            lengths = [length for mora in moras for length in (mora.get("consonant_length"), mora["vowel_length"])]
-            samples = round(_count([one for one in lengths if one is not None], query, frame_rate).sum() * hop)
-            pieces.append(self._sound("".join(mora["text"] for mora in phrase["moras"]), samples))
-            if phrase.get("pause_mora"):
-                given = query.get("pauseLength")
-                length = phrase["pause_mora"]["vowel_length"] if given is None else given
-                length *= query.get("pauseLengthScale", 1)
-                pieces.append(np.zeros(round(_count([length], query, frame_rate).sum() * hop)))
-        pieces.append(np.zeros(round(_count([query["postPhonemeLength"]], query, frame_rate).sum() * hop)))
-        sound = np.clip(np.concatenate(pieces) * query["volumeScale"], -1, 1)
-        return _wav(sound, rate)
+def _sound(kana: str, samples: int) -> Any:
+    spoken = _spoken(kana)
+    return np.interp(np.linspace(0, len(spoken) - 1, samples), np.arange(len(spoken)), spoken)
 
-    def _sound(self, kana: str, samples: int) -> Any:
-        if kana not in self._spoken:
-            wave_48k, _ = pyopenjtalk.tts(kana)
-            loud = np.flatnonzero(np.abs(wave_48k) > 200)
-            self._spoken[kana] = wave_48k[loud[0] : loud[-1] + 1] / 32768 if len(loud) else np.zeros(1)
-        spoken = self._spoken[kana]
-        return np.interp(np.linspace(0, len(spoken) - 1, samples), np.arange(len(spoken)), spoken)
+
+@cache
+def _spoken(kana: str) -> Any:
+    """Open JTalk's sound, without silence around it."""
+    sound, _ = pyopenjtalk.tts(kana)
+    loud = np.flatnonzero(np.abs(sound) > 200)
+    return sound[loud[0] : loud[-1] + 1] / 32768 if len(loud) else np.zeros(1)
 
 
 def _count(seconds: list[float], query: dict[str, Any], frame_rate: float) -> Any:

@@ -17,8 +17,11 @@ from hybrid_mcp.backend import Backend
 from hybrid_mcp.config import Outgoing, TextToSpeech
 from hybrid_mcp.egress import Egress
 from hybrid_mcp.errors import DeadlineExceeded, EngineError, EngineUnavailable, HybridError, InvalidInput
+from hybrid_mcp.script.model import Phrase
 from hybrid_mcp.script.phrasing import utterances
-from hybrid_mcp.tts.interface import Prosody, Speech
+from hybrid_mcp.tts.interface import LineCue, Prosody, Speech
+from hybrid_mcp.tts.speak import SpokenLine, speak
+from hybrid_mcp.tts.studio import Studio
 from hybrid_mcp.tts.voicevox import Voicevox
 from hybrid_mcp.tts.voicevox_frames import frames
 from hybrid_mcp.tts.voicevox_query import AccentPhrase, AudioQuery, Mora
@@ -178,7 +181,9 @@ async def test_an_engine_that_knows_neither_preparation_nor_dictionary_nor_terms
     ],
     ids=str,
 )
-async def test_every_phrase_stands_where_it_was_predicted_to_the_sample(voicevox: Voicevox, prosody: Prosody) -> None:
+async def test_every_phrase_stands_where_it_was_predicted_to_the_sample(
+    engine: ScriptedEngine, voicevox: Voicevox, prosody: Prosody
+) -> None:
     for text in (
         SENTENCE,
         "本当でしょうか？",
@@ -186,13 +191,15 @@ async def test_every_phrase_stands_where_it_was_predicted_to_the_sample(voicevox
         "候補遺伝子をマウスの線維芽細胞に導入して生き残る仕組みを用いて詳しく調べました。",
         "箸《ハ'シ》を、橋《ハシ'》の端《ハシ'/デ'ス？》で。",
     ):
-        check_places(await say(voicevox, text, prosody), text)
+        speech = await say(voicevox, text, prosody)
+        asked = AudioQuery.model_validate(engine.asked("/synthesis")[-1].body)
+        assert len(speech.samples) == frames(asked, frame_rate=93.75, upspeak=True).total * FRAME
+        check_places(speech, text)
 
 
 def check_places(speech: Speech, text: str) -> None:
     [phrases] = utterances(text, "ja")
     assert not speech.estimated
-    assert len(speech.samples) % FRAME == 0
     assert len(speech.bounds) == len(phrases)
     before = 0
     for (start, end), phrase in zip(speech.bounds, phrases, strict=True):
@@ -399,6 +406,53 @@ async def test_answers_that_come_back_out_of_order_stay_with_their_sentences(
     for one, other in zip(alone, together, strict=True):
         assert np.array_equal(one.samples, other.samples)
         assert one.bounds == other.bounds
+
+
+async def test_lines_come_in_order_though_their_sounds_do_not(engine: ScriptedEngine, adapters: list[Voicevox]) -> None:
+    voicevox = adapter(engine.url, adapters, parallel=3)
+    alone = await told(voicevox, "一二三")
+    in_order = list(engine.spoken)
+    engine.spoken.clear()
+
+    async def last_first(kana: str) -> None:
+        await engine.until(lambda: set(in_order[in_order.index(kana) + 1 :]) <= set(engine.spoken))
+
+    engine.before = last_first
+    again = await told(voicevox, "一二三")
+    assert engine.spoken == in_order[::-1]
+    assert again == alone
+    assert [cue.id for cue in again] == ["一", "二", "三"]
+
+
+async def told(voicevox: Voicevox, words: str) -> list[LineCue]:
+    async def ignore(done: int, total: int) -> None:
+        del done, total
+
+    [voice, *_] = await voicevox.voices()
+    lines = [SpokenLine(word, "", f"文章、{word}です。", voice, 0.5) for word in words]
+    telling = speak(
+        Studio([voicevox]),
+        lines,
+        Prosody(),
+        language="ja",
+        sentence_pause=0.3,
+        sample_rate=24_000,
+        on_spoken=ignore,
+    )
+    return [line.cue async for line in telling]
+
+
+async def test_an_engine_that_pauses_elsewhere_is_asked_phrase_by_phrase(
+    engine: ScriptedEngine, voicevox: Voicevox
+) -> None:
+    [voice, *_] = await voicevox.voices()
+    # Two pauses of the engine's own inside, one of them at a mark nobody speaks.
+    phrases = (Phrase("東京・大阪、", "東京・大阪", True), Phrase("京都（府）", "京都、府", True))
+    speech = await voicevox.speak(phrases, voice, Prosody())
+    assert [request.params["text"] for request in engine.asked("/accent_phrases")] == ["東京・大阪", "京都、府"]
+    (_, end), (start, _) = speech.bounds
+    assert is_silent(speech.samples[end:start])
+    assert not speech.estimated
 
 
 # Trouble
