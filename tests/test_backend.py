@@ -339,6 +339,23 @@ async def test_an_engine_that_is_back_is_used_again_within_the_time_it_is_rememb
     await asyncio.gather(call(backend), call(backend))
 
 
+async def test_an_engine_that_says_hello_but_hangs_is_left_alone_all_the_same(clock: Clock) -> None:
+    backend, asking = guard(clock, remember=0), Asking(Health())
+    late = DeadlineExceeded(ja="遅い。", en="Late.")
+    await fail(backend, error=late)
+    with pytest.raises(EngineUnavailable, match="left alone"):
+        await backend.health(asking)
+    assert asking.times == 0
+    clock.now += 5
+    await backend.health(asking)
+    await fail(backend, 1, error=late)  # the trial
+    await refused(backend)
+    clock.now += 5
+    await backend.health(asking)
+    await call(backend)
+    await asyncio.gather(call(backend), call(backend))
+
+
 async def test_nothing_is_remembered_where_it_is_not_wanted(clock: Clock) -> None:
     backend, asking = guard(clock, remember=0), Asking(Health())
     await backend.health(asking)

@@ -100,8 +100,10 @@ class Backend:
         """What `ask` said, now or within the last `remember` seconds; several callers ask once.
 
         Raises:
-            EngineError: what `ask` raised.
+            EngineError: what `ask` raised; or the engine rests because it hung, which its saying hello does not heal.
         """
+        if self._hangs and self._clock() < self._closed_until:
+            raise self._left_alone()
         async with self._asking:
             if self._known is not None and self._clock() - self._known[0] < self._remember:
                 known = self._known[1]
@@ -119,7 +121,8 @@ class Backend:
             self._known = (self._clock(), error)
             return error
         health = Health(said.version, time.perf_counter() - began, said.models)
-        self._failed, self._closed_until = 0, 0.0
+        if not self._hangs:
+            self._failed, self._closed_until = 0, 0.0
         self._known = (self._clock(), health)
         return health
 
@@ -132,14 +135,22 @@ class Backend:
         if self._failed < self._failures:
             return False
         if self._trying or self._clock() < self._closed_until:
-            last = self._last.message if self._last else None
-            raise EngineUnavailable(
-                ja=f"{self.name} は続けて {self._failed} 回失敗したので、少し休ませています。最後の失敗: {last.ja if last else ''}",
-                en=f"{self.name} failed {self._failed} times in a row and is being left alone for a moment. "
-                f"Last failure: {last.en if last else ''}",
-            )
+            raise self._left_alone()
         self._trying = True
         return True
+
+    @property
+    def _hangs(self) -> bool:
+        """Whether its last call was answered by nothing at all until the deadline."""
+        return isinstance(self._last, DeadlineExceeded)
+
+    def _left_alone(self) -> EngineUnavailable:
+        last = self._last.message if self._last else None
+        return EngineUnavailable(
+            ja=f"{self.name} は続けて {self._failed} 回失敗したので、少し休ませています。最後の失敗: {last.ja if last else ''}",
+            en=f"{self.name} failed {self._failed} times in a row and is being left alone for a moment. "
+            f"Last failure: {last.en if last else ''}",
+        )
 
     def _answered(self) -> None:
         self._failed, self._closed_until, self._last = 0, 0.0, None
