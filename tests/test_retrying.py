@@ -8,7 +8,7 @@ import stamina
 from stamina.instrumentation import RetryDetails, get_on_retry_hooks, set_on_retry_hooks
 
 from hybrid_mcp.errors import EngineUnavailable
-from hybrid_mcp.llm.retrying import TryLater, attempts, retry_after
+from hybrid_mcp.retrying import TryLater, attempts, retry_after
 
 
 @pytest.fixture

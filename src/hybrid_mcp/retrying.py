@@ -1,4 +1,4 @@
-"""Asking a language model's server again when it is busy, and not before it wishes."""
+"""Asking a server again when it is busy, and not before it wishes."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.llm.claude_errors import Asked, NotServed, explained, not_messages
 from hybrid_mcp.llm.claude_request import OTHER_MAKERS, kinds_of_thinking, parameters
 from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, Prices, ToolCall, Watch, guessed_tokens
-from hybrid_mcp.llm.retrying import TryLater, attempts
+from hybrid_mcp.retrying import TryLater, attempts
 from hybrid_mcp.secrets.interface import Secrets
 from hybrid_mcp.threads import in_thread
 

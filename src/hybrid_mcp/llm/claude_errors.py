@@ -19,7 +19,7 @@ from hybrid_mcp.errors import (
     KeyRefused,
     ModelMissing,
 )
-from hybrid_mcp.llm.retrying import TryLater, retry_after
+from hybrid_mcp.retrying import TryLater, retry_after
 
 if TYPE_CHECKING:
     from anthropic import APIStatusError

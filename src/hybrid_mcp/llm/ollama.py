@@ -26,7 +26,7 @@ from hybrid_mcp.llm.ollama_errors import (
     not_ollama,
     unreachable,
 )
-from hybrid_mcp.llm.retrying import attempts
+from hybrid_mcp.retrying import attempts
 from hybrid_mcp.threads import in_thread
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hybrid_mcp.errors import EngineError, EngineUnavailable, HybridError, InvalidInput, KeyRefused, ModelMissing
 from hybrid_mcp.llm.interface import ChatRequest
 from hybrid_mcp.llm.quoting import quoted
-from hybrid_mcp.llm.retrying import TryLater
+from hybrid_mcp.retrying import TryLater
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from hybrid_mcp.llm.dialect import Dialect
 from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, Prices, ToolCall, Watch
 from hybrid_mcp.llm.openai_errors import Asked, explained, not_this_api, too_long
 from hybrid_mcp.llm.quoting import quoted
-from hybrid_mcp.llm.retrying import attempts
+from hybrid_mcp.retrying import attempts
 from hybrid_mcp.secrets.interface import SecretName, Secrets
 from hybrid_mcp.threads import in_thread
 

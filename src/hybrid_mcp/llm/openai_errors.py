@@ -22,7 +22,7 @@ from hybrid_mcp.errors import (
 )
 from hybrid_mcp.llm.interface import ChatRequest
 from hybrid_mcp.llm.quoting import quoted
-from hybrid_mcp.llm.retrying import TryLater, retry_after
+from hybrid_mcp.retrying import TryLater, retry_after
 
 if TYPE_CHECKING:
     import openai

@@ -22,7 +22,7 @@ from hybrid_mcp.errors import (
     KeyRefused,
     ModelMissing,
 )
-from hybrid_mcp.llm.retrying import TryLater, attempts, retry_after
+from hybrid_mcp.retrying import TryLater, attempts, retry_after
 from hybrid_mcp.script import ruby
 from hybrid_mcp.script.model import Phrase
 from hybrid_mcp.secrets.interface import Secret, Secrets
