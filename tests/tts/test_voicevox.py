@@ -451,6 +451,7 @@ async def test_an_engine_that_pauses_elsewhere_is_asked_phrase_by_phrase(
     speech = await voicevox.speak(phrases, voice, Prosody())
     assert [request.params["text"] for request in engine.asked("/accent_phrases")] == ["東京・大阪", "京都、府"]
     (_, end), (start, _) = speech.bounds
+    assert start - end == 29 * FRAME  # the engine's pause
     assert is_silent(speech.samples[end:start])
     assert not speech.estimated
 
@@ -496,6 +497,9 @@ async def test_a_restart_in_the_middle_of_work_is_waited_for(engine: ScriptedEng
     with pytest.raises(EngineUnavailable):
         await voicevox.check()
     speaking.append(begin("留守の間に始めた文です。"))
+    await asyncio.sleep(0)  # it begins
+    with pytest.raises(EngineUnavailable):
+        await voicevox.check()
     await engine.start()
     engine.release()
     speeches = await asyncio.gather(*speaking)
