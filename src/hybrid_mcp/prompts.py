@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from functools import partial
 from typing import Annotated, Any, get_args
 
@@ -10,19 +11,20 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.prompts import Prompt
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from hybrid_mcp.app import App
 from hybrid_mcp.errors import HybridError, InvalidInput, NotFound
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script.keep import keep_source, kept_source
-from hybrid_mcp.script.model import Paper, Style
+from hybrid_mcp.script.model import Cast, Paper, Style
 from hybrid_mcp.script.prompting import source_language, writing_prompt
 from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.arguments import source_of
 from hybrid_mcp.tools.context import explained
 
 _MINUTES = 5.0
+_CAST: TypeAdapter[Cast] = TypeAdapter(Cast)
 
 
 def add_prompts(server: MCPServer[App], app: App) -> None:
@@ -38,6 +40,9 @@ def add_prompts(server: MCPServer[App], app: App) -> None:
         style: Annotated[str, Field(description="popular, educational, academic, news, dialogue or kids.")] = "popular",
         language: Annotated[str, Field(description="ja or en; default: that of the source.")] = "",
         target_minutes: Annotated[str, Field(description="Length in minutes.")] = "5",
+        cast: Annotated[
+            str, Field(description="Speakers, up to four, separated by semicolons; `name: how they talk`.")
+        ] = "",
     ) -> str:
         try:
             if source_id:
@@ -61,6 +66,7 @@ def add_prompts(server: MCPServer[App], app: App) -> None:
                 language=_language(language) or source_language(source),
                 style=_style(style),
                 target_minutes=_minutes(target_minutes),
+                cast=_CAST.validate_python(_roles(cast)),
             )
             return await in_thread(write)
         except HybridError as error:
@@ -92,6 +98,11 @@ class _StrictPrompt(Prompt):
                     message=f"There is no argument {name}. Known: {near}. / 引数 {name} はありません。使えるのは: {near}。",
                 )
         return await super().render(arguments, context)
+
+
+def _roles(asked: str) -> list[dict[str, str]]:
+    pairs = [re.split(r"[:：]", role, maxsplit=1) for role in re.split(r"[;；\n]", asked) if role.strip()]
+    return [dict(zip(("name", "notes"), pair, strict=False)) for pair in pairs]
 
 
 def _style(asked: str) -> Style:

@@ -18,7 +18,8 @@ BODY: tuple[Origin, ...] = ("abstract", "content", "full_text")
 # What comes along when a page is copied: its number, in the middle of a sentence.
 _PAGE_MARK = re.compile(r"[-–—―]\s*\d{1,4}\s*[-–—―]")
 # Rules, page numbers and the like; what closes a sentence (0.05)。) is none.
-_NO_WORDS = re.compile(r"(?!.*[。、）)％%])[\W_]*\d{0,4}[\W_]*")
+# Possessive: a line of a thousand quotation marks must not take quadratic time.
+_NO_WORDS = re.compile(r"(?!.*[。、）)％%])[\W_]*+\d{0,4}+[\W_]*+")
 _REFERENCES = re.compile(
     r"(?:\d+[.．]?\s*)?[【\[［■]?\s*(?:参考文献|引用文献|文献|references|bibliography|literature cited)\s*[】\]］]?\s*[:：]?",
     re.IGNORECASE,

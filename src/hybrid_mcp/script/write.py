@@ -23,7 +23,6 @@ from hybrid_mcp.script.prompting import (
     material,
     plan,
     size,
-    source_language,
     task,
     task_of_opening,
     task_of_section,
@@ -31,8 +30,6 @@ from hybrid_mcp.script.prompting import (
 from hybrid_mcp.script.rules import RULES
 from hybrid_mcp.script.source import Source
 from hybrid_mcp.threads import in_thread
-
-__all__ = ["Authored", "ScriptDraft", "Wishes", "accept", "source_language", "write"]
 
 Progress = Callable[[int, int], Awaitable[None]]
 """Told how many sections are done, and how many are planned."""

@@ -7,10 +7,11 @@ from typing import Annotated
 from pydantic import Field
 
 from hybrid_mcp.errors import InvalidInput
+from hybrid_mcp.script.draft import ScriptDraft, accept
 from hybrid_mcp.script.keep import keep, keep_source, kept_source
 from hybrid_mcp.script.model import CleanText, Script
+from hybrid_mcp.script.prompting import source_language
 from hybrid_mcp.script.source import Source
-from hybrid_mcp.script.write import ScriptDraft, accept, source_language
 from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.arguments import (
     CastArgument,
