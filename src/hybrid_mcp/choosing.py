@@ -65,7 +65,8 @@ async def first_of(engines: Sequence[E], attempt: Callable[[E], Awaitable[T]]) -
     passed: list[Passed] = []
     for engine in engines:
         try:
-            await engine.check()
+            if len(engines) > 1:  # the only one says by trying whether it is there, and may first fetch what it lacks
+                await engine.check()
             return Chosen(engine, await attempt(engine), tuple(passed))
         except EngineError as error:
             if len(engines) == 1:

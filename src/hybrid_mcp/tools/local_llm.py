@@ -72,7 +72,7 @@ async def local_llm(
     title or a label; it refuses other languages, because you, the calling model, would answer them better.
     """
     wanted = [one for one in app.local_models if engine in ("auto", one.name)]
-    if model and engine == "auto":
+    if (model or pull) and engine == "auto":  # the embedded engine has one model, and it is here
         wanted = [one for one in wanted if one.name == "ollama"] or wanted
     chosen = await ask(
         wanted,
