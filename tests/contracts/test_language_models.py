@@ -102,7 +102,9 @@ def kind(request: pytest.FixtureRequest, models_dir: Path) -> Kind:
     if request.param != "embedded":
         return KINDS[request.param]
     weights = models_dir / "smollm2-135m-instruct" / "smollm2-135m-instruct-q4_1.gguf"
-    return Kind(lambda _: LlamaCpp("smollm2", lambda: weights, context_tokens=CONTEXT, deadline=60.0), "llama")
+    return Kind(
+        lambda _: LlamaCpp("smollm2", lambda: weights, context_tokens=CONTEXT, deadline=60.0, threads=1), "llama"
+    )
 
 
 @pytest.fixture
@@ -138,7 +140,9 @@ async def test_it_writes_no_more_than_it_may_and_says_that_it_stopped(kind: Kind
 
 async def test_it_reads_system_material_and_turns(model: LanguageModel) -> None:
     bare = await model.chat(replace(HELLO, max_tokens=2))
-    told = replace(HELLO, max_tokens=2, system="Be very brief.", material="A note about squids, octopuses and ink. " * 3)
+    told = replace(
+        HELLO, max_tokens=2, system="Be very brief.", material="A note about squids, octopuses and ink. " * 3
+    )
     between = (Turn("user", "Do you know any squids?"), Turn("assistant", "I do know a few of them."))
     head = await model.chat(told)
     whole = await model.chat(replace(told, turns=between))

@@ -67,7 +67,8 @@ def _serve(weights: str, alias: str) -> None:
     params.n_ctx = CONTEXT
     params.n_batch = params.n_ubatch = 128  # how soon a cancelled prompt is left
     params.n_parallel = 1
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = os.cpu_count() or 1
+    # Threads of llama.cpp wait for each other by spinning: where others work too, several are 20 times slower than one.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.warmup = params.fit_params = params.ui = False
     params.cache_ram_mib = 0
     params.offline = True
