@@ -443,3 +443,27 @@ async def test_voices_say_their_credit(client: Client) -> None:
 async def test_resources_are_templates_of_ids(client: Client) -> None:
     templates = {template.uri_template for template in (await client.list_resource_templates()).resource_templates}
     assert templates == {"script://{id}", "audio://{id}", "transcript://{id}"}
+
+
+@pytest.mark.slow
+async def test_readings_beside_words_are_read_and_never_shown(client: Client) -> None:
+    draft = {
+        "title": "箸の話",
+        "hook": "箸の話です。",
+        "sections": [
+            {
+                "title": "本題",
+                "lines": [{"text": "橋《ハシ'》ではなく、箸《ハ'シ》を百膳《ひゃくぜん》作った。", "evidence": [2]}],
+            }
+        ],
+    }
+    made = await good(client, "save_script", draft=draft, title="箸", content="箸を百膳作った。", detail="full")
+    [line] = made["script"]["sections"][0]["lines"]
+    assert line["text"] == draft["sections"][0]["lines"][0]["text"]  # type: ignore[index]
+    assert "ハシ" in line["spoken"]
+    assert "ひゃくぜん" in line["spoken"]
+    speech = await good(client, "synthesize_voice", script_id=made["script_id"])
+    for path in (made["markdown_path"], speech["srt_path"], speech["vtt_path"], speech["timeline_path"]):
+        text = Path(path).read_text(encoding="utf-8")
+        assert "《" not in text
+        assert "橋ではなく、" in text.replace("\n", "")

@@ -142,7 +142,7 @@ def _rows(script: Script | None, timeline: Timeline) -> list[_Row]:
     for number, line in enumerate(script.lines, 1):
         cue_of_line = cues[line.id].popleft() if cues[line.id] else None
         about = tuple(complaint for complaint in script.complaints if complaint.line == line.id)
-        rows.append(_Row(number, line.speaker, line.text, cue_of_line, line, about))
+        rows.append(_Row(number, line.speaker, line.shown, cue_of_line, line, about))
     return rows
 
 

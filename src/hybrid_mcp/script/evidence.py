@@ -113,11 +113,11 @@ def check(
     supported = numerals(spans, claims=False)
     complaints += [
         _numeral_complaint(line, numeral, supported, source)
-        for numeral in sorted(numerals(line.text) - supported, key=str)
+        for numeral in sorted(numerals(line.shown) - supported, key=str)
     ]
     if line.grounded:
         known = {_plain(word) for word in _LATIN.findall(unicodedata.normalize("NFKC", spans))}
-        for term in sorted(terms(line.text, language)):
+        for term in sorted(terms(line.shown, language)):
             if _plain(term) not in known:
                 where = [n for n, s in source.items() if _plain(term) in {_plain(w) for w in _LATIN.findall(s.text)}]
                 ja, en = _elsewhere(where)
@@ -134,7 +134,7 @@ def check(
 
 def grounded_share(lines: Iterable[Line]) -> float:
     """Share of the characters, 0–1, that stand in lines with evidence."""
-    everything = [(len(line.text), line.grounded) for line in lines]
+    everything = [(len(line.shown), line.grounded) for line in lines]
     total = sum(length for length, _ in everything)
     return round(sum(length for length, grounded in everything if grounded) / total, 4) if total else 0.0
 
@@ -165,7 +165,7 @@ def _numeral_complaint(
                 en=f"{numeral} stands as {other} in the evidence. Use the unit of the evidence.",
             )
     # The same number of something else (2型, 2年) is no evidence: what follows it must agree.
-    follows = {after for found, after in _read(line.text, claims=True) if found == numeral}
+    follows = {after for found, after in _read(line.shown, claims=True) if found == numeral}
     where = [
         number
         for number, sentence in source.items()

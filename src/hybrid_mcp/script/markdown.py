@@ -42,4 +42,4 @@ def markdown(script: Script) -> str:
 def _line(line: Line, label: dict[str, str]) -> str:
     marks = "".join(f"[{number}]" for number in line.evidence) or f"({label['framing']})"
     spoken = f"  \n  *{label['spoken']}: {line.reading}*" if line.reading else ""
-    return f"**{line.speaker}** {line.text} {marks}{spoken}"
+    return f"**{line.speaker}** {line.shown} {marks}{spoken}"

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from hybrid_mcp.languages import Language
+from hybrid_mcp.script import ruby
 
 _MARKS = re.compile(r"[\W_]")
 
@@ -114,7 +115,7 @@ class Line(_Model):
     """Stable: the hash of speaker and text, so that editing another line does not change it."""
     speaker: Speaker
     text: str
-    """What stands on screen."""
+    """What stands on screen, and readings beside words, as in `script.ruby`."""
     spoken: str
     """What is read for `text`: its numbers, units and symbols written out."""
     evidence: tuple[int, ...] = ()
@@ -123,9 +124,14 @@ class Line(_Model):
     """Those sentences, verbatim. A span shows where a line comes from, not that it follows from it."""
 
     @property
+    def shown(self) -> str:
+        """`text` without the readings that stand beside its words."""
+        return ruby.shown(self.text)
+
+    @property
     def reading(self) -> str | None:
         """`spoken`, where it differs from `text` by more than marks."""
-        return self.spoken if _MARKS.sub("", self.spoken) != _MARKS.sub("", self.text) else None
+        return self.spoken if _MARKS.sub("", self.spoken) != _MARKS.sub("", self.shown) else None
 
     @property
     def grounded(self) -> bool:

@@ -10,6 +10,7 @@ from itertools import islice
 
 from hybrid_mcp.errors import InvalidInput
 from hybrid_mcp.languages import Language
+from hybrid_mcp.script import ruby
 from hybrid_mcp.script.phrasing import Utterance, utterances
 from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tts.interface import LineCue, PhraseCue, Prosody, Samples, Speech, Voice
@@ -110,5 +111,5 @@ def _joined(
         silence = np.zeros(round(pause * sample_rate), np.float32)
         sounds += [speech.samples, silence]
         place += len(speech.samples) + len(silence)
-    cue = LineCue(line.id, line.speaker, line.voice.id, line.text, cues[0].start, cues[-1].end, tuple(cues))
+    cue = LineCue(line.id, line.speaker, line.voice.id, ruby.shown(line.text), cues[0].start, cues[-1].end, tuple(cues))
     return Spoken(np.concatenate(sounds), cue, any(speech.estimated for speech in speeches))
