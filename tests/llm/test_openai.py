@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -420,6 +421,14 @@ async def test_organization_and_project_are_told_to_openai_alone(monkeypatch: py
     async with scripted(says("a")) as (model, server):
         await model.chat(HELLO)
     assert not [name for name in server.requests[0].headers if name in ("openai-organization", "openai-project")]
+
+
+async def test_a_request_is_not_logged_even_at_debug(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with scripted(says("a")) as (model, _):
+        await model.chat(ChatRequest("An unpublished paper about squids."))
+    assert "squids" not in caplog.text
+    assert "sk-test" not in caplog.text
 
 
 # Trouble.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -301,4 +302,9 @@ def _is_vendor(url: str) -> bool:
 
 
 def _import() -> None:
-    import openai  # noqa: F401, PLC0415  (a second)
+    import openai.resources.chat  # noqa: PLC0415
+    import openai.resources.models  # noqa: F401, PLC0415
+
+    # At DEBUG it logs whole requests.
+    logger = logging.getLogger("openai")
+    logger.setLevel(max(logging.INFO, logger.getEffectiveLevel()))
