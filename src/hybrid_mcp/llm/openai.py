@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -302,9 +301,4 @@ def _is_vendor(url: str) -> bool:
 
 
 def _import() -> None:
-    import openai.resources.chat  # noqa: PLC0415
-    import openai.resources.models  # noqa: F401, PLC0415
-
-    # At DEBUG it logs whole requests.
-    logger = logging.getLogger("openai")
-    logger.setLevel(max(logging.INFO, logger.getEffectiveLevel()))
+    import openai.resources.chat  # noqa: F401, PLC0415  (a second)
