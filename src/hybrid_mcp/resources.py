@@ -1,16 +1,19 @@
-"""What a client can read: scripts, recordings, transcripts, voices."""
+"""What a client can read: scripts, recordings, transcripts, voices, models."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
 
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from hybrid_mcp.app import App
 from hybrid_mcp.artifacts import Kind, storage_errors
-from hybrid_mcp.errors import HybridError, NotFound
+from hybrid_mcp.choosing import Passed
+from hybrid_mcp.errors import EngineError, HybridError, NotFound
 from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.list_voices import described
@@ -60,6 +63,18 @@ def add_resources(server: MCPServer[App], app: App) -> None:
             indent=2,
         )
 
+    async def models() -> str:
+        known: list[dict[str, Any]] = []
+        passed: list[str] = []
+        for engine in dict.fromkeys((*app.local_models, *app.writers)):
+            try:
+                cards = await engine.models()
+            except EngineError as error:
+                passed.append(Passed(engine.name, error.message).text(language))
+                continue
+            known += [{"engine": engine.name, "usual": card.name == engine.model, **asdict(card)} for card in cards]
+        return json.dumps({"models": known, "passed_over": passed}, ensure_ascii=False, indent=2)
+
     offered: tuple[tuple[str, Bilingual, Bilingual, str, Callable[..., Awaitable[str | bytes]]], ...] = (
         (
             "script://{id}",
@@ -90,6 +105,15 @@ def add_resources(server: MCPServer[App], app: App) -> None:
             ),
             "application/json",
             voices,
+        ),
+        (
+            "models://",
+            Bilingual(ja="言語モデルの一覧", en="Language models"),
+            Bilingual(
+                ja="使える言語モデルと、その大きさ・文脈の長さ", en="The language models, with their size and context"
+            ),
+            "application/json",
+            models,
         ),
     )
     for uri, title, description, mime_type, function in offered:

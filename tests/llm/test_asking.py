@@ -7,7 +7,7 @@ import pytest
 from hybrid_mcp.backend import Health
 from hybrid_mcp.errors import EngineUnavailable, InvalidInput, UnsupportedLanguage
 from hybrid_mcp.llm.ask import ask
-from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, Watch
+from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ModelCard, Watch
 
 
 class Echo:
@@ -23,6 +23,9 @@ class Echo:
 
     async def check(self) -> Health:
         return Health("1")
+
+    async def models(self) -> tuple[ModelCard, ...]:
+        return (ModelCard(self.model),)
 
     async def count(self, request: ChatRequest) -> int:
         return len(request.prompt)

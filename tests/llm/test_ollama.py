@@ -338,9 +338,22 @@ async def test_without_a_configured_model_the_first_that_answers_is_asked(docume
 async def test_an_ollama_without_models_says_how_to_get_one(document: Path) -> None:
     async with ollama_server(document, models={}) as server, ollama_at(server.url) as ollama:
         error = await refusal(ollama)
-        assert (await ollama.check()).models == ()
+        with pytest.raises(ModelMissing, match="ollama pull"):
+            await ollama.check()
     assert isinstance(error, ModelMissing)
     assert "ollama pull" in str(error)
+
+
+async def test_the_model_that_will_answer_is_known_once_it_was_asked_how_it_is(document: Path) -> None:
+    async with ollama_server(document) as server, ollama_at(server.url) as ollama:
+        await ollama.check()
+        assert ollama.model == MODEL
+
+
+async def test_a_configured_model_that_is_not_there_is_missed_before_anything_is_asked(document: Path) -> None:
+    async with ollama_server(document) as server, ollama_at(server.url, model="absent:70b") as ollama:
+        with pytest.raises(ModelMissing, match="ollama pull absent:70b"):
+            await ollama.check()
 
 
 async def test_a_missing_model_says_how_to_get_it(ollama: Ollama) -> None:

@@ -9,7 +9,7 @@ import jsonschema  # type: ignore[import-untyped, unused-ignore]
 
 from hybrid_mcp.backend import Health
 from hybrid_mcp.errors import EngineError
-from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, Watch, guessed_tokens
+from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ModelCard, Watch, guessed_tokens
 
 _STRICT = {"type", "description", "properties", "required", "additionalProperties", "items", "enum"}
 
@@ -47,6 +47,9 @@ class ScriptedModel:
 
     async def check(self) -> Health:
         return Health()
+
+    async def models(self) -> tuple[ModelCard, ...]:
+        return (ModelCard(self.model),)
 
     async def count(self, request: ChatRequest) -> int:
         return guessed_tokens(request.system + "".join(turn.text for turn in request.conversation()))

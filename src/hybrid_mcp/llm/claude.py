@@ -18,7 +18,7 @@ from hybrid_mcp.errors import AnswerRefused, EngineUnavailable, KeyMissing, KeyR
 from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.llm.claude_errors import Asked, NotServed, explained, not_messages
 from hybrid_mcp.llm.claude_request import OTHER_MAKERS, kinds_of_thinking, parameters
-from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, Prices, ToolCall, Watch, guessed_tokens
+from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ModelCard, Prices, ToolCall, Watch, guessed_tokens
 from hybrid_mcp.retrying import TryLater, attempts
 from hybrid_mcp.secrets.interface import Secrets
 from hybrid_mcp.threads import in_thread
@@ -68,6 +68,10 @@ class Claude:
     async def check(self) -> Health:
         """See `LanguageModel.check`: without a key nobody is asked; else the server is, for the model's card."""
         return await self._backend.health(self._ask)
+
+    async def models(self) -> tuple[ModelCard, ...]:
+        """See `LanguageModel.models`: the configured one; a request may name any other that the server has."""
+        return (ModelCard(self.model, self.context_tokens),)
 
     async def count(self, request: ChatRequest) -> int:
         """See `LanguageModel.count`: counted by the server, or guessed where it does not count."""

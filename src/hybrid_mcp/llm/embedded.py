@@ -20,7 +20,7 @@ from typing import Any
 from hybrid_mcp.backend import Health
 from hybrid_mcp.errors import DeadlineExceeded, EngineError, InvalidInput, NotFound
 from hybrid_mcp.languages import Bilingual
-from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, Watch, guessed_tokens
+from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ModelCard, Watch, guessed_tokens
 from hybrid_mcp.threads import ended, in_thread
 
 _SEED = 20_261_122
@@ -96,6 +96,11 @@ class LlamaCpp:
         if self._server is None:
             await in_thread(self._weights)
         return Health(f"xllamacpp {version('xllamacpp')}", models=(self.model,))
+
+    async def models(self) -> tuple[ModelCard, ...]:
+        """See `LanguageModel.models`."""
+        weights = await in_thread(self._weights)
+        return (ModelCard(self.model, self.context_tokens, weights.stat().st_size),)
 
     async def count(self, request: ChatRequest) -> int:
         """See `LanguageModel.count`: guessed, so that nothing is loaded for it."""

@@ -121,6 +121,28 @@ class ChatAnswer:
     """What its reader should know, e.g. that the engine cut the prompt."""
 
 
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """A model that an engine has."""
+
+    name: str
+    context_tokens: int | None = None
+    """The longest context it was made for; None where the engine does not say."""
+    size: int | None = None
+    """Bytes, where it lies on a disk we know of."""
+    parameters: str = ""
+    """As the engine says it, e.g. `8.2B`."""
+    quantization: str = ""
+    """Such as `Q4_K_M`."""
+    abilities: tuple[str, ...] = ()
+    """Such as `completion`, `thinking`, `tools`, `embedding`; none where the engine does not say."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether it can be asked something, and not only embeds."""
+        return not self.abilities or "completion" in self.abilities
+
+
 class LanguageModel(Protocol):
     """A model that answers in text."""
 
@@ -154,6 +176,14 @@ class LanguageModel(Protocol):
 
         Raises:
             EngineError: it cannot: `KeyMissing`, `KeyRefused`, `EngineUnavailable`, `ModelMissing` …
+        """
+        ...
+
+    async def models(self) -> tuple[ModelCard, ...]:
+        """The models a request may name, as far as the engine tells.
+
+        Raises:
+            EngineError: it cannot be asked.
         """
         ...
 

@@ -16,11 +16,12 @@ from hybrid_mcp.egress import Egress
 from hybrid_mcp.errors import InvalidInput, ModelMissing
 from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.llm.checking import THOUGHT_ONLY, check_numbers, guessed_size, read_json
-from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ToolCall, Watch, guessed_tokens
+from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ModelCard, ToolCall, Watch, guessed_tokens
 from hybrid_mcp.llm.ollama_errors import (
     Asked,
     broken_off,
     explained,
+    no_model,
     no_models,
     not_configured,
     not_ollama,
@@ -43,28 +44,6 @@ _CLEAR = 512
 """Guessed tokens from which that share tells."""
 _HALF_GIVE_OR_TAKE = 8
 """Tokens that Ollama adds to half a context when it cuts: those it always keeps, and the ends of turns."""
-
-
-@dataclass(frozen=True, slots=True)
-class OllamaModel:
-    """A model that Ollama has."""
-
-    name: str
-    size: int
-    """Bytes."""
-    parameters: str
-    """As Ollama says it, e.g. `8.2B`."""
-    quantization: str
-    """Such as `Q4_K_M`."""
-    context_tokens: int | None
-    """The longest context it was made for; None where Ollama does not say."""
-    abilities: tuple[str, ...]
-    """Such as `completion`, `thinking`, `tools`, `embedding`; none where Ollama is too old to say."""
-
-    @property
-    def answers(self) -> bool:
-        """Whether it can be asked something, and not only embeds."""
-        return not self.abilities or "completion" in self.abilities
 
 
 class Ollama:
@@ -96,7 +75,7 @@ class Ollama:
         return self._settings.model or self._found
 
     async def check(self) -> Health:
-        """See `LanguageModel.check`. Which models there are is told, not judged: a request may name one, or pull it."""
+        """See `LanguageModel.check`. An Ollama without the configured model, or without any, cannot be used yet."""
         if not self._settings.url:
             raise not_configured()
         return await self._backend.health(self._ask_health)
@@ -105,7 +84,7 @@ class Ollama:
         """See `LanguageModel.count`: guessed."""
         return guessed_size(request)
 
-    async def models(self) -> tuple[OllamaModel, ...]:
+    async def models(self) -> tuple[ModelCard, ...]:
         """What it has, as it lists them: the newest first.
 
         Raises:
@@ -128,7 +107,7 @@ class Ollama:
         """
         check_numbers(request)
         client = await self._opened()
-        model = request.model or self._settings.model or self._found or await self._first(client)
+        model = request.model or self.model or await self._usual(client)
         if request.pull:
             await self._pull(client, model, request, watch)
         try:
@@ -171,14 +150,19 @@ class Ollama:
             async with asyncio.timeout(_CHECK_WITHIN), self._egress.client(url) as client:
                 version = (await client.get("/api/version")).raise_for_status().json()["version"]
                 listed = (await client.get("/api/tags")).raise_for_status().json()["models"]
-                return Health(str(version), models=tuple(str(model["name"]) for model in listed))
+                names = tuple(str(model["name"]) for model in listed)
         except (httpx2.TransportError, httpx2.InvalidURL, TimeoutError) as error:
             raise unreachable(url) from error
         except (httpx2.HTTPStatusError, ValueError, LookupError, TypeError) as error:
             failing = isinstance(error, httpx2.HTTPStatusError) and error.response.is_server_error
             raise (unreachable(url) if failing else not_ollama(url)) from error
+        if (wanted := self._settings.model) and not {wanted, f"{wanted}:latest"} & {*names}:
+            raise no_model(url, wanted)
+        if not wanted and self._found not in names:
+            self._found = await self._first(await self._opened())
+        return Health(str(version), models=names)
 
-    async def _each(self, client: ollama.AsyncClient) -> AsyncGenerator[OllamaModel, None]:
+    async def _each(self, client: ollama.AsyncClient) -> AsyncGenerator[ModelCard, None]:
         with explained(asked := Asked(self._settings.url, "", ChatRequest(""))):
             listed = await client.list()
         for one in listed.models:
@@ -187,21 +171,25 @@ class Ollama:
                 shown = await client.show(asked.model)
             info = shown.modelinfo or {}
             lengths = [length for key, length in info.items() if key.endswith(".context_length")]
-            yield OllamaModel(
+            yield ModelCard(
                 name=asked.model,
-                size=int(one.size or 0),
+                size=int(one.size) if one.size else None,
                 parameters=(one.details and one.details.parameter_size) or "",
                 quantization=(one.details and one.details.quantization_level) or "",
                 context_tokens=lengths[0] if lengths and isinstance(lengths[0], int) else None,
                 abilities=tuple(shown.capabilities or ()),
             )
 
+    async def _usual(self, client: ollama.AsyncClient) -> str:
+        async with self._backend.call("models"):
+            self._found = await self._first(client)
+        return self._found
+
     async def _first(self, client: ollama.AsyncClient) -> str:
         """The first model that can answer, rather than one that happens to be loaded: others' use decides nothing."""
-        async with self._backend.call("models"), aclosing(self._each(client)) as models:
+        async with aclosing(self._each(client)) as models:
             async for model in models:
                 if model.answers:
-                    self._found = model.name
                     return model.name
         raise no_models(self._settings.url)
 

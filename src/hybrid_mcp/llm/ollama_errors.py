@@ -89,14 +89,19 @@ def no_models(url: str) -> ModelMissing:
     )
 
 
+def no_model(url: str, model: str) -> ModelMissing:
+    """It was never fetched, or has been removed."""
+    return ModelMissing(
+        ja=f"Ollama ({url}) にモデル「{model}」がありません。`ollama pull {model}` で取得するか、pull=true を付けてください。",
+        en=f"Ollama ({url}) does not have the model {model!r}. Fetch it with `ollama pull {model}`, or say pull=true.",
+    )
+
+
 def _refusal(said: str, status: int, asked: Asked) -> HybridError:
     model, url, why = asked.model, asked.url, quoted(said, asked.request)
     words = said.lower()
     if status == 404 and "not found" in words and "model" in words:
-        return ModelMissing(
-            ja=f"Ollama ({url}) にモデル「{model}」がありません。`ollama pull {model}` で取得するか、pull=true を付けてください。",
-            en=f"Ollama ({url}) does not have the model {model!r}. Fetch it with `ollama pull {model}`, or say pull=true.",
-        )
+        return no_model(url, model)
     if "file does not exist" in words and "manifest" in words:
         return ModelMissing(
             ja=f"「{model}」というモデルは Ollama の配布元にありません。名前を確かめてください。",

@@ -17,7 +17,7 @@ from hybrid_mcp.egress import Egress
 from hybrid_mcp.errors import AnswerRefused, KeyMissing
 from hybrid_mcp.llm.checking import THOUGHT_ONLY, check_numbers, guessed_size, not_json, read_json
 from hybrid_mcp.llm.dialect import Dialect
-from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, Prices, ToolCall, Watch
+from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ModelCard, Prices, ToolCall, Watch
 from hybrid_mcp.llm.openai_errors import Asked, explained, not_this_api, too_long
 from hybrid_mcp.llm.quoting import quoted
 from hybrid_mcp.retrying import attempts
@@ -81,6 +81,10 @@ class ChatCompletions:
     async def check(self) -> Health:
         """See `LanguageModel.check`: asks for the list of models, which is free."""
         return await self._backend.health(self._ask_health)
+
+    async def models(self) -> tuple[ModelCard, ...]:
+        """See `LanguageModel.models`: the configured one; a request may name any other that the server has."""
+        return (ModelCard(self.model, self.context_tokens),)
 
     async def count(self, request: ChatRequest) -> int:
         """See `LanguageModel.count`: guessed."""
