@@ -65,7 +65,7 @@ async def test_ollama_answers_in_any_language_and_shows_its_thoughts_and_tools(
 
 
 async def test_a_model_that_is_missing_is_pulled_with_progress_when_asked(settings: Settings, document: Path) -> None:
-    events = [
+    events: list[dict[str, Any]] = [
         {"status": "pulling manifest"},
         {"status": "pulling a", "digest": "sha256:a", "total": 100, "completed": 40},
         {"status": "pulling a", "digest": "sha256:a", "total": 100, "completed": 100},
