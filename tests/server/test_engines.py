@@ -229,3 +229,18 @@ async def test_an_english_paper_is_narrated_by_a_speech_server_and_its_lines_are
         assert np.abs(sound[line["start"] : line["start"] + 480]).max() > 1000
         assert np.abs(sound[line["end"] - 480 : line["end"]]).max() > 1000
         assert np.abs(sound[max(0, line["start"] - 1200) : line["start"] - 240]).max(initial=0) < 1000
+
+
+async def test_a_client_that_cancels_frees_the_engine_and_leaves_nothing(
+    client: Client, settings: Settings, engine: ScriptedEngine
+) -> None:
+    engine.hold()
+    call = asyncio.create_task(client.call_tool("synthesize_voice", {"text": "一つ目の文です。二つ目の文です。"}))
+    await engine.until(lambda: engine.at_once == 2)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await engine.until(lambda: engine.dropped == 2)
+    assert not [path for path in (settings.data_dir / "artifacts").iterdir() if path.name.startswith("audio-")]
+    engine.release()
+    assert (await good(client, "synthesize_voice", text="一つ目の文です。二つ目の文です。"))["lines"] == 2

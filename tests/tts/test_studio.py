@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -183,3 +185,29 @@ async def test_another_rate_keeps_length_pitch_and_places(first: Tones, rate: in
     )
     spectrum = np.abs(np.fft.rfft(other.samples))
     assert np.argmax(spectrum) * rate / len(other.samples) == pytest.approx(440, abs=3)
+
+
+async def test_the_first_line_is_there_while_the_second_is_still_being_spoken(first: Tones) -> None:
+    go_on = asyncio.Event()
+    usual = first.speak
+
+    async def speaking(phrases: tuple[Phrase, ...], voice: Voice, prosody: Prosody) -> Speech:
+        if "二" in phrases[0].spoken:
+            await go_on.wait()
+        return await usual(phrases, voice, prosody)
+
+    first.speak = speaking  # type: ignore[method-assign]
+    reader = (await first.voices())[0]
+    lines = [SpokenLine(f"l{number}", "x", text, reader, 0.5) for number, text in enumerate(("一行目。", "二行目。"))]
+
+    async def ignore(done: int, total: int) -> None:
+        pass
+
+    spoken = speak(
+        Studio([first]), lines, Prosody(), language="ja", sentence_pause=0.2, sample_rate=24_000, on_spoken=ignore
+    )
+    async with contextlib.aclosing(spoken):
+        async with asyncio.timeout(30):
+            assert (await anext(spoken)).cue.id == "l0"
+        go_on.set()
+        assert (await anext(spoken)).cue.id == "l1"
