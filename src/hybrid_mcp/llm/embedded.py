@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import math
 import os
 import re
 import secrets
@@ -20,6 +19,7 @@ from typing import Any
 from hybrid_mcp.backend import Health
 from hybrid_mcp.errors import DeadlineExceeded, EngineError, InvalidInput, NotFound
 from hybrid_mcp.languages import Bilingual
+from hybrid_mcp.llm.checking import check_numbers
 from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ModelCard, Watch, guessed_tokens
 from hybrid_mcp.threads import ended, in_thread
 
@@ -284,17 +284,7 @@ class _Run:
 
 def _body(request: ChatRequest) -> dict[str, Any]:
     """The request in the words of llama.cpp's `/v1/chat/completions`."""
-    if request.max_tokens < 1:
-        raise InvalidInput(
-            ja=f"max_tokens は 1 以上にしてください (今は {request.max_tokens})。",
-            en=f"max_tokens must be at least 1, not {request.max_tokens}.",
-        )
-    temperature = request.temperature or 0.0
-    if not (math.isfinite(temperature) and temperature >= 0):
-        raise InvalidInput(
-            ja=f"temperature は 0 以上の数にしてください (今は {request.temperature})。",
-            en=f"temperature must be a number of at least 0, not {request.temperature}.",
-        )
+    check_numbers(request)
     if request.tools:
         raise InvalidInput(
             ja="内蔵のモデルは tools を使えません。tools を外すか、Ollama を動かして engine=ollama にしてください。",
@@ -313,7 +303,7 @@ def _body(request: ChatRequest) -> dict[str, Any]:
     body: dict[str, Any] = {
         "messages": messages,
         "max_tokens": request.max_tokens,
-        "temperature": temperature,
+        "temperature": request.temperature or 0.0,
         "seed": _SEED,
         "stream": True,
         "stream_options": {"include_usage": True},
