@@ -126,3 +126,24 @@ async def test_an_ollama_without_models_is_passed_over_and_the_doctor_says_what_
     assert "ollama pull" in made["passed_over"][0]
     states = {(one["engine"], one["job"]): one["state"] for one in found["engines"]}
     assert states["ollama", "write"] == "wrong"
+
+
+async def test_an_answer_that_does_not_fit_its_schema_comes_with_a_note(settings: Settings, document: Path) -> None:
+    schema = {"type": "object", "properties": {"age": {"type": "integer", "maximum": 120}}, "required": ["age"]}
+    replies = [says('{"age": 7000}'), says('{"age": 70}')]
+    async with ollama_server(document, *replies) as server, asking(settings, server.url) as client:
+        unfit = await good(client, "local_llm", prompt="How old?", json_schema=schema)
+        assert unfit["data"] == {"age": 7000}
+        assert "data.age (maximum 120)" in unfit["notes"][0]
+        assert "7000" not in unfit["notes"][0]
+        fit = await good(client, "local_llm", prompt="How old?", json_schema=schema)
+        assert (fit["data"], fit["notes"]) == ({"age": 70}, [])
+
+
+async def test_what_is_no_schema_is_refused_before_anything_is_asked(settings: Settings, document: Path) -> None:
+    async with ollama_server(document) as server, asking(settings, server.url) as client:
+        refused = await client.call_tool("local_llm", {"prompt": "How old?", "json_schema": {"type": "nonsense"}})
+        assert refused.is_error
+        assert isinstance(refused.content[0], TextContent)
+        assert "json_schema.type" in refused.content[0].text
+        assert not server.asked("/api/chat")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
@@ -10,8 +11,10 @@ from pydantic import BaseModel, Field
 
 from hybrid_mcp.app import App
 from hybrid_mcp.llm.ask import ask
+from hybrid_mcp.llm.fitting import check_schema, misfit
 from hybrid_mcp.llm.interface import ChatRequest, Watch
 from hybrid_mcp.script.model import CleanText
+from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.context import LentApp, Progress
 
 
@@ -27,7 +30,7 @@ class LocalAnswer(BaseModel):
 
     text: str
     data: dict[str, Any] | list[Any] | str | int | float | bool | None = None
-    """The parsed answer, when json_schema was given and the answer is whole."""
+    """The parsed answer, when json_schema was given and the answer is whole; notes say where it does not fit."""
     engine: str
     model: str
     prompt_tokens: int
@@ -71,6 +74,8 @@ async def local_llm(
     Ollama answers when it runs. Otherwise a very small embedded model does: good for short English tasks such as a
     title or a label; it refuses other languages, because you, the calling model, would answer them better.
     """
+    if json_schema is not None:
+        await in_thread(partial(check_schema, json_schema))
     wanted = [one for one in app.local_models if engine in ("auto", one.name)]
     if (model or pull) and engine == "auto":  # the embedded engine has one model, and it is here
         wanted = [one for one in wanted if one.name == "ollama"] or wanted
@@ -93,11 +98,15 @@ async def local_llm(
         watch=_watch(ctx, max_tokens),
     )
     answer = chosen.result
-    whole = json_schema is not None and not answer.truncated and not answer.tool_calls
+    data, notes = None, list(answer.notes)
+    if json_schema is not None and not answer.truncated and not answer.tool_calls:
+        data = json.loads(answer.text)
+        if (unfit := await in_thread(partial(misfit, data, json_schema))) is not None:
+            notes.append(unfit)
     speaking = app.settings.language
     return LocalAnswer(
         text=answer.text,
-        data=json.loads(answer.text) if whole else None,
+        data=data,
         engine=answer.engine,
         model=answer.model,
         prompt_tokens=answer.prompt_tokens,
@@ -106,7 +115,7 @@ async def local_llm(
         thinking=answer.thinking,
         tool_calls=[Tool(name=call.name, arguments=dict(call.arguments)) for call in answer.tool_calls],
         passed_over=[passed.text(speaking) for passed in chosen.passed],
-        notes=[note.in_(speaking) for note in answer.notes],
+        notes=[note.in_(speaking) for note in notes],
     )
 
 
