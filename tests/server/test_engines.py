@@ -64,7 +64,7 @@ async def test_the_first_engine_that_runs_speaks_and_the_answer_says_why_not_the
 ) -> None:
     first = await good(client, "synthesize_voice", text="最初の文です。")
     assert first["voices"] == ["voicevox:朝霧ソラ/ノーマル"]
-    assert (first["passed_over"], first["credits"]) == ([], ["VOICEVOX:朝霧ソラ (利用規約あり (terms of use))"])
+    assert (first["passed_over"], first["credits"]) == ([], ["VOICEVOX:朝霧ソラ"])
     await engine.die()
     second = await good(client, "synthesize_voice", text="次の文です。")
     assert second["voices"] == ["aivis:朝霧ソラ/ノーマル"]
@@ -244,3 +244,42 @@ async def test_a_client_that_cancels_frees_the_engine_and_leaves_nothing(
     assert not [path for path in (settings.data_dir / "artifacts").iterdir() if path.name.startswith("audio-")]
     engine.release()
     assert (await good(client, "synthesize_voice", text="一つ目の文です。二つ目の文です。"))["lines"] == 2
+
+
+async def test_an_engine_that_is_gone_in_the_middle_is_replaced_unless_it_was_asked_for(
+    client: Client, engine: ScriptedEngine
+) -> None:
+    async def die(kana: str) -> None:
+        del kana
+        dying.append(asyncio.create_task(engine.die()))
+        await asyncio.Event().wait()
+
+    dying: list[asyncio.Task[None]] = []
+    engine.before = die
+    made = await good(client, "synthesize_voice", text="途中で消えます。")
+    await asyncio.gather(*dying)
+    assert made["voices"] == ["aivis:朝霧ソラ/ノーマル"]
+    assert "does not answer" in made["passed_over"][0]
+    dying.clear()
+    await engine.start()
+    answer = await client.call_tool("synthesize_voice", {"text": "途中で消えます。", "voice": "voicevox:朝霧ソラ"})
+    await asyncio.gather(*dying)
+    assert answer.is_error
+    assert isinstance(answer.content[0], TextContent)
+    assert "Start the engine" in answer.content[0].text
+
+
+async def test_a_cast_voice_of_another_language_is_refused_with_the_role(
+    settings: Settings, example: dict[str, Any]
+) -> None:
+    async with speech_server() as server:
+        changed = settings.model_copy(
+            update={"tts": TextToSpeech(order=("openjtalk", "speech")), "speech": SpeechServer(url=server.url)}
+        )
+        async with connected(changed) as client:
+            cast = [{"name": "先生", "voice": "alloy"}, {"name": "生徒"}]
+            script = await good(client, "generate_script", paper=example["ja"], cast=cast)
+            answer = await client.call_tool("synthesize_voice", {"script_id": script["script_id"]})
+    assert answer.is_error
+    assert isinstance(answer.content[0], TextContent)
+    assert "先生, speech:alloy speaks en" in answer.content[0].text

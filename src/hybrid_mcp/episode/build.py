@@ -87,12 +87,8 @@ async def _make(
     report_language: Language,
     on_spoken: OnSpoken,
 ) -> None:
-    credits_ = list(
-        dict.fromkeys(
-            f"{voice.credit} ({voice.licence})" if voice.licence else voice.credit for voice in voices if voice.credit
-        )
-    )
-    terms = {voice.credit: await studio.terms(voice) for voice in voices}
+    terms = {voice: await studio.terms(voice) for voice in voices}
+    credits_ = list(dict.fromkeys(_credit(voice, terms[voice]) for voice in voices if voice.credit))
     await studio.prepare(voices)
     wav = draft.folder / "narration.wav"
     with Master(wav, narration.sample_rate, narration.channels) as master:
@@ -169,10 +165,16 @@ async def _record(
     return cues, estimated
 
 
-def _credits(lines: Sequence[str], terms: Mapping[str, str]) -> str:
+def _credit(voice: Voice, terms: str) -> str:
+    """What is named where the sound is published; a licence without terms of its own is part of it."""
+    return f"{voice.credit} ({voice.licence})" if voice.licence and not terms else voice.credit
+
+
+def _credits(lines: Sequence[str], terms: Mapping[Voice, str]) -> str:
     """What must be named, and under which terms the voices may be used."""
-    parts = ["\n".join(lines), *(f"{credit}\n\n{text.strip()}" for credit, text in terms.items() if text.strip())]
-    return "\n\n----\n\n".join(parts) + "\n"
+    named = "\n".join(lines) or "クレジットは設定されていません / No credit is configured."
+    told = dict.fromkeys(text.strip() for text in terms.values() if text.strip())
+    return "\n\n----\n\n".join([named, *told]) + "\n"
 
 
 def _moved(cue: LineCue, by: int) -> LineCue:

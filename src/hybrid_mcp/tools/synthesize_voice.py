@@ -9,7 +9,9 @@ from pydantic import BaseModel, Field
 
 from hybrid_mcp import languages
 from hybrid_mcp.app import App
-from hybrid_mcp.episode.cast import lines_of_script, lines_of_text, reader, voices_of_script
+from hybrid_mcp.artifacts import Artifact
+from hybrid_mcp.choosing import Passed
+from hybrid_mcp.episode.cast import lines_of_script, lines_of_text, require_language, voices_of_script
 from hybrid_mcp.episode.formats import AudioFormat
 from hybrid_mcp.errors import InvalidInput, UnsupportedLanguage
 from hybrid_mcp.languages import Bilingual, Language
@@ -98,31 +100,36 @@ async def synthesize_voice(
     characters = len(text) if script is None else sum(len(line.text) for line in script.lines)
     _require_length(characters, app.settings.tts.max_characters)
     spoken = spoken_language(language or (script.language if script else languages.detect(text)))
-    first = await reader(app.studio, voice, spoken)
-    _require_language(first.voice, spoken)
-    if script is not None:
-        title = script.title
-        voices = await voices_of_script(script, app.studio, first.voice, cast or {}, asked=bool(voice))
-        lines = lines_of_script(script, voices, line_pause, section_pause)
+
+    async def narrated(first: Voice) -> Artifact:
+        require_language(first, spoken)
+        if script is not None:
+            title = script.title
+            voices = await voices_of_script(script, app.studio, first, cast or {}, asked=bool(voice))
+            lines = lines_of_script(script, voices, line_pause, section_pause)
+        else:
+            title, lines = lines_of_text(text, first, spoken, line_pause)
+        own = max((line.voice.sample_rate for line in lines), default=first.sample_rate)
+        return await narrate(
+            app.studio,
+            app.artifacts,
+            Narration(
+                title, lines, spoken, prosody, line_pause, format, sample_rate or own, 2 if stereo else 1, script
+            ),
+            report_language=app.settings.language,
+            on_spoken=Progress(ctx),
+        )
+
+    passed: tuple[Passed, ...] = ()
+    if voice:
+        artifact = await narrated(await app.studio.named(voice))
+    elif cast or (script and any(role.voice for role in script.cast)):
+        # Who was cast is not replaced by somebody else.
+        usual = await app.studio.usual(spoken)
+        artifact, passed = await narrated(usual.voice), usual.passed
     else:
-        title, lines = lines_of_text(text, first.voice, spoken, line_pause)
-    artifact = await narrate(
-        app.studio,
-        app.artifacts,
-        Narration(
-            title,
-            lines,
-            spoken,
-            prosody,
-            line_pause,
-            format,
-            sample_rate or max((line.voice.sample_rate for line in lines), default=first.voice.sample_rate),
-            2 if stereo else 1,
-            script,
-        ),
-        report_language=app.settings.language,
-        on_spoken=Progress(ctx),
-    )
+        artifact, usual = await app.studio.by_usual(spoken, narrated)
+        passed = usual.passed
     made = artifact.summary
     return SpeechAnswer(
         audio_id=artifact.id,
@@ -139,7 +146,7 @@ async def synthesize_voice(
         duration_seconds=made["duration_seconds"],
         lines=made["lines"],
         subtitle_cues=made["cues"],
-        passed_over=[passed.text(app.settings.language) for passed in first.passed],
+        passed_over=[one.text(app.settings.language) for one in passed],
         note=_note(format, estimated=made["estimated"]).in_(app.settings.language),
     )
 
@@ -160,16 +167,6 @@ def spoken_language(detected: str) -> Language:
         en=f"No voice speaks the language of this text ({detected}). Send Japanese or English text; "
         'if it is Japanese written in Latin letters, say so with language="ja".',
     )
-
-
-def _require_language(voice: Voice, language: Language) -> None:
-    if voice.language != language:
-        raise UnsupportedLanguage(
-            ja=f"声 {voice.id} が話すのは {voice.language} で、この文章は {language} です。list_voices で {language} の声を選ぶか、"
-            f'文章の言語が違うなら language="{voice.language}" を指定してください。',
-            en=f"The voice {voice.id} speaks {voice.language}, and this text is {language}. Choose a voice for {language} "
-            f'from list_voices; if the text is in fact {voice.language}, say language="{voice.language}".',
-        )
 
 
 def _require_length(characters: int, limit: int) -> None:

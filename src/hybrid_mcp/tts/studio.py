@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -65,8 +65,8 @@ class Studio:
         """
         return _named(await self.roll(), asked)
 
-    async def usual(self, language: Language) -> Reader:
-        """Who reads `language` when nobody is asked for.
+    async def usual(self, language: Language, *, without: Collection[str] = ()) -> Reader:
+        """Who reads `language` when nobody is asked for, and the engines `without` are out of the question.
 
         Raises:
             UnsupportedLanguage: nobody can, and what would help.
@@ -79,14 +79,39 @@ class Studio:
             except NotFound as error:
                 passed.append(Passed("HYBRID_MCP_TTS__VOICE", error.message))
             else:
-                if voice.language == language:
+                if voice.language == language and voice.engine not in without:
                     return Reader(voice)
         for voice in roll.voices:
-            if voice.language == language:
+            if voice.language == language and voice.engine not in without:
                 before = [engine.name for engine in self.engines].index(voice.engine)
                 first = {engine.name for engine in self.engines[:before]} | {"HYBRID_MCP_TTS__VOICE"}
                 return Reader(voice, tuple(one for one in passed if one.engine in first))
         raise _nobody(language, roll)
+
+    async def by_usual(self, language: Language, attempt: Callable[[Voice], Awaitable[T]]) -> tuple[T, Reader]:
+        """Do it with who usually reads `language`; with the next engine's voice when an engine fails at it.
+
+        Raises:
+            UnsupportedLanguage: nobody speaks it.
+            EngineError: the last engine failed too.
+        """
+        failed: dict[str, Passed] = {}
+        last: EngineError | None = None
+        while True:
+            try:
+                reader = await self.usual(language, without=failed)
+            except UnsupportedLanguage:
+                if last is None:
+                    raise
+                raise last from None
+            try:
+                done = await attempt(reader.voice)
+            except EngineError as error:
+                last = error
+                failed[reader.voice.engine] = Passed(reader.voice.engine, error.message)
+            else:
+                others = (one for one in reader.passed if one.engine not in failed)
+                return done, Reader(reader.voice, (*failed.values(), *others))
 
     async def casting(self, voice: Voice) -> tuple[Voice, ...]:
         """Voices of the same engine and language that further speakers can have: other speakers first, then its other styles."""

@@ -30,7 +30,7 @@ T = TypeVar("T")
 Runs = list[tuple[str, bool]]
 """A phrase as text, and kana with accents (True)."""
 
-_LICENCE = "利用規約あり (terms of use)"
+_LICENCE = "利用規約 / terms of use"
 _TERMS = 1500
 """Characters that are shown of terms of use, of the speaker's and of the engine's each."""
 
@@ -187,15 +187,19 @@ class Voicevox:
 
         try:
             return await attempt()
-        except EngineUnavailable:
+        except EngineUnavailable as error:
             self._was_away = True
             if self._patience == 0:
                 raise
-        async for again in stamina.retry_context(
-            EngineUnavailable, attempts=None, timeout=self._patience, wait_initial=0.1, wait_max=1, wait_jitter=0.1
-        ):
-            with again:
-                return await attempt()
+            away = error
+        try:
+            async for again in stamina.retry_context(
+                EngineUnavailable, attempts=None, timeout=self._patience, wait_initial=0.1, wait_max=1, wait_jitter=0.1
+            ):
+                with again:
+                    return await attempt()
+        except EngineUnavailable as error:  # which may be only that the guard lets it rest
+            raise away from error
         raise AssertionError  # the last attempt raised
 
 
