@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from hybrid_mcp.config import Settings
+from hybrid_mcp.config import Settings, unknown_variables
 
 EXAMPLE = Path(__file__).parents[1] / "env.hybrid.example"
 
@@ -104,3 +104,21 @@ def test_orders_are_lists_of_names(monkeypatch: pytest.MonkeyPatch, value: str) 
 def test_the_working_directory_is_no_root() -> None:
     """Hosts start servers in `/`."""
     assert Path.cwd() not in Settings().allowed_roots
+
+
+def test_a_variable_that_is_no_setting_is_answered_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYBRID_MCP_TTS_ENGINES", "x=http://one")
+    assert unknown_variables() == {"HYBRID_MCP_TTS_ENGINES": "HYBRID_MCP_TTS__ENGINES"}
+
+
+def test_the_users_file_is_read_where_the_working_directory_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, own = tmp_path / "here", tmp_path / "own"
+    for folder, voice in ((here, "mei-low"), (own, "mei-high")):
+        folder.mkdir()
+        (folder / ".env.hybrid").write_text(f"HYBRID_MCP_TTS__VOICE={voice}\n", encoding="utf-8-sig")
+    monkeypatch.setattr("hybrid_mcp.config.env_files", lambda: (here / ".env.hybrid", own / ".env.hybrid"))
+    assert Settings().tts.voice == "mei-low"
+    (here / ".env.hybrid").unlink()
+    assert Settings().tts.voice == "mei-high"

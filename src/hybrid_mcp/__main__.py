@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from hybrid_mcp import __version__, logs
-from hybrid_mcp.config import Settings
+from hybrid_mcp.config import Settings, env_files, unknown_variables
 from hybrid_mcp.errors import HybridError
 
 
@@ -26,9 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             name = "__".join(str(part) for part in detail["loc"]).upper()
             sys.stderr.write(f"HYBRID_MCP_{name}: {detail['msg']} / 設定 HYBRID_MCP_{name} が正しくありません\n")
         return 2
-    except (SettingsError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        names = ", ".join(str(file) for file in env_files() if file.is_file())
+        sys.stderr.write(f"{names} is not UTF-8: save it again as UTF-8. / UTF-8 で保存し直してください。\n")
+        return 2
+    except SettingsError as error:
         sys.stderr.write(f"{error} / 設定 (環境変数か .env.hybrid) が読めません\n")
         return 2
+    for name, near in unknown_variables().items():
+        sys.stderr.write(f"{name} is no setting, did you mean {near}? / 設定 {name} はありません。近いもの: {near}\n")
     logs.configure(settings.log_level)
     try:
         match asked.command:

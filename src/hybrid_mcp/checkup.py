@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from hybrid_mcp.config import Settings
+from hybrid_mcp.config import Settings, env_files
 from hybrid_mcp.doctor import Diagnosis, Finding, examine
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.opening import open_app
@@ -59,6 +59,11 @@ def _print(found: Diagnosis, language: Language) -> None:
         console.print(line, soft_wrap=True)
         if detail := one.detail.in_(language):
             console.print(Padding(escape(detail), (0, 0, 0, 4)))
+    files = "  ".join(
+        f"{file}{'' if file.is_file() else Bilingual(ja=' (なし)', en=' (none)').in_(language)}" for file in env_files()
+    )
+    console.print(Bilingual(ja="\n[bold]設定を読む場所[/]", en="\n[bold]Settings are read from[/]").in_(language))
+    console.print(escape(f"  {files}"), soft_wrap=True)
     if found.keys:
         console.print(Bilingual(ja="\n[bold]鍵の出どころ[/]", en="\n[bold]Where keys come from[/]").in_(language))
     for name, source in found.keys.items():

@@ -1,13 +1,15 @@
 """Settings: one group per room. `settings.tts.workers` is `HYBRID_MCP_TTS__WORKERS`.
 
-Read from the environment, then from `.env.hybrid` in the working directory.
+Read from the environment, then from `.env.hybrid` (see `env_files`).
 """
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -15,11 +17,26 @@ from urllib.parse import urlsplit
 import platformdirs
 from annotated_types import MinLen
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from hybrid_mcp.languages import Language
 
 _APP = "hybrid-mcp"
+
+
+def env_files() -> tuple[Path, ...]:
+    """Where `.env.hybrid` is read from, the first one winning: the working directory, and the user's configuration.
+
+    Hosts start servers in a directory of their own choice; the latter is the same for all of them.
+    """
+    folders = (Path.cwd(), platformdirs.user_config_path(_APP, appauthor=False))
+    return tuple(folder / ".env.hybrid" for folder in folders)
 
 
 def _media_folders() -> tuple[Path, ...]:
@@ -96,8 +113,9 @@ class TextToSpeech(_Group):
     """Speaking."""
 
     order: Names = Field(
-        ("voicevox", "openjtalk", "speech"),
-        description="Engines, first choice first: names in `engines`, `openjtalk` (embedded), `speech` (`HYBRID_MCP_SPEECH__…`).",
+        (),
+        description="Engines, first choice first: names in `engines`, `openjtalk` (embedded), `speech` "
+        "(`HYBRID_MCP_SPEECH__…`); empty: in this order.",
     )
     engines: Urls = Field(
         {"voicevox": "http://127.0.0.1:50021"},
@@ -215,11 +233,24 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="HYBRID_MCP_",
         env_nested_delimiter="__",
-        env_file=".env.hybrid",
-        env_file_encoding="utf-8",
+        env_file_encoding="utf-8-sig",
         extra="ignore",
         frozen=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What was said in code, then the environment, then the files as they lie now."""
+        del dotenv_settings, file_secret_settings
+        files = (DotEnvSettingsSource(settings_cls, env_file=file) for file in env_files())
+        return (init_settings, env_settings, *files)
 
     language: Language = Field("ja", description="Language of titles, reports and errors: ja or en.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
@@ -274,3 +305,19 @@ def _absolute(path: Path) -> Path:
         return path.expanduser().absolute()
     except RuntimeError as error:  # ~somebody who is not here
         raise ValueError(str(error)) from error
+
+
+def unknown_variables() -> dict[str, str]:
+    """Variables of the environment that look like settings and are none, and the nearest that is one."""
+    known = set(_variables(Settings, "HYBRID_MCP_"))
+    asked = (name for name in os.environ if name.upper().startswith("HYBRID_MCP_") and name.upper() not in known)
+    return {name: (difflib.get_close_matches(name.upper(), known, n=1, cutoff=0) or [""])[0] for name in asked}
+
+
+def _variables(group: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in group.model_fields.items():
+        variable = f"{prefix}{name.upper()}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _variables(field.annotation, f"{variable}__")
+        else:
+            yield variable

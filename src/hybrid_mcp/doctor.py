@@ -13,7 +13,15 @@ from hybrid_mcp.app import App
 from hybrid_mcp.artifacts import storage_errors
 from hybrid_mcp.backend import Health
 from hybrid_mcp.choosing import Passed
-from hybrid_mcp.errors import EngineError, EngineUnavailable, HybridError, KeyMissing, StorageError, UnsupportedLanguage
+from hybrid_mcp.errors import (
+    EngineError,
+    EngineUnavailable,
+    HybridError,
+    KeyMissing,
+    NotFound,
+    StorageError,
+    UnsupportedLanguage,
+)
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.secrets.interface import SecretName
 
@@ -84,17 +92,37 @@ async def examine(app: App) -> Diagnosis:
     names = app.settings.llm.writers
     composed = _COMPOSER in names
     return Diagnosis(
-        findings=(*found, await asyncio.to_thread(_disk, app.settings.data_dir)),
+        findings=(*found, *await _configured_voice(app), await asyncio.to_thread(_disk, app.settings.data_dir)),
         uses=(
             _use("write", by_job["write"], otherwise=_COMPOSER if composed else None),
             _use("local", by_job["local"]),
             *[await _speaks(app, language) for language in get_args(Language)],
             _use("hear", by_job["hear"]),
         ),
-        keys={
-            name: secret.source for name in get_args(SecretName) if (secret := await app.secrets.get(name)) is not None
-        },
+        keys=await _keys(app),
     )
+
+
+async def _keys(app: App) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in get_args(SecretName):
+        try:
+            if (secret := await app.secrets.get(name)) is not None:
+                found[name] = secret.source
+        except EngineError as error:  # a file that cannot be read
+            found[name] = error.message.in_(app.settings.language)
+    return found
+
+
+async def _configured_voice(app: App) -> tuple[Finding, ...]:
+    """The voice of the settings, if it cannot be had."""
+    if not (name := app.settings.tts.voice):
+        return ()
+    try:
+        await app.studio.named(name)
+    except NotFound as error:
+        return (Finding("HYBRID_MCP_TTS__VOICE", "speak", "wrong", "", 0.0, error.message),)
+    return ()
 
 
 async def _asked(subject: str, job: Job, check: Callable[[], Awaitable[Health]]) -> Finding:

@@ -11,7 +11,7 @@ from hybrid_mcp import models
 from hybrid_mcp.app import App
 from hybrid_mcp.artifacts import Artifacts
 from hybrid_mcp.backend import Backend
-from hybrid_mcp.config import Settings
+from hybrid_mcp.config import Settings, env_files
 from hybrid_mcp.egress import Egress
 from hybrid_mcp.errors import SettingsWrong
 from hybrid_mcp.llm.interface import LanguageModel
@@ -36,7 +36,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         artifacts = Artifacts(settings.data_dir)
         artifacts.open()
         egress = Egress(settings.outgoing)
-        secrets = Environment(Path(".env.hybrid"))
+        secrets = Environment(env_files())
         recognizer = FasterWhisper(
             *_whisper_model(settings),
             fetches=_from_hub(settings),
@@ -64,7 +64,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         )
         local_models = models_named("HYBRID_MCP_LLM__LOCAL", settings.llm.local, ("ollama", "embedded"))
         engines: list[SpeechEngine] = []
-        for name in settings.tts.order:
+        for name in settings.tts.order or (*settings.tts.engines, "openjtalk", "speech"):
             engines.append(_speech_engine(name, settings, egress, secrets))
             stack.push_async_callback(engines[-1].close)
         yield App(

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from hybrid_mcp.errors import KeyMissing
 from hybrid_mcp.secrets.environment import Environment
 
 
 @pytest.fixture
 def keeper(tmp_path: Path) -> Environment:
-    return Environment(tmp_path / ".env.hybrid")
+    return Environment([tmp_path / ".env.hybrid"])
 
 
 async def test_a_secret_that_is_nowhere_is_none(keeper: Environment) -> None:
@@ -24,7 +25,7 @@ async def test_the_environment_comes_before_the_file_and_the_first_name_before_t
     (tmp_path / ".env.hybrid").write_text("ANTHROPIC_API_KEY=from-file\n", encoding="utf-8")
     found = await keeper.get("claude_api_key")
     assert found is not None
-    assert (found.value, found.source) == ("from-file", ".env.hybrid: ANTHROPIC_API_KEY")
+    assert (found.value, found.source) == ("from-file", f"{tmp_path / '.env.hybrid'}: ANTHROPIC_API_KEY")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "second")
     monkeypatch.setenv("CLAUDE_API_KEY", " first\n")
     found = await keeper.get("claude_api_key")
@@ -45,3 +46,9 @@ async def test_printing_a_secret_does_not_show_it(keeper: Environment, monkeypat
     found = await keeper.get("openai_api_key")
     assert found is not None
     assert "sk-very-secret" not in f"{found} {found!r} {[found]}"
+
+
+async def test_a_file_in_another_encoding_is_named_with_the_remedy(keeper: Environment, tmp_path: Path) -> None:
+    (tmp_path / ".env.hybrid").write_bytes("# 日本語のメモ\nCLAUDE_API_KEY=x\n".encode("cp932"))
+    with pytest.raises(KeyMissing, match="Save it again as UTF-8"):
+        await keeper.get("claude_api_key")

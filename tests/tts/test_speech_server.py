@@ -71,7 +71,7 @@ async def opened(server: Scripted, tmp_path: Path) -> AsyncIterator[Open]:
     def make(*, deadline: float = 30, **settings: Any) -> OpenAISpeech:
         configured = SpeechServer(**{"url": server.url, "voices": ("alloy", "nova"), **settings})
         guard = Backend("speech", parallel=configured.parallel, deadline=deadline, remember=0)
-        made.append(OpenAISpeech(configured, Environment(tmp_path / ".env.hybrid"), Egress(Outgoing()), guard))
+        made.append(OpenAISpeech(configured, Environment([tmp_path / ".env.hybrid"]), Egress(Outgoing()), guard))
         return made[-1]
 
     yield make

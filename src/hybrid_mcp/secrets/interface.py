@@ -27,5 +27,9 @@ class Secrets(Protocol):
     """A keeper of secrets."""
 
     async def get(self, name: SecretName) -> Secret | None:
-        """The secret as it is now; None when there is none."""
+        """The secret as it is now; None when there is none.
+
+        Raises:
+            EngineError: it cannot be told whether there is one.
+        """
         ...
