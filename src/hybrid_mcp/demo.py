@@ -51,7 +51,7 @@ async def demo(settings: Settings, examples: Path) -> int:
         steps.append(_Step("list_tools", "MCP (stdio)", time.perf_counter() - began))
         with _bars(console) as bars:
             run = _Runner(client, bars, steps)
-            script = await run("generate_script", {"paper": japanese, "style": "popular"})
+            script = await run("generate_script", {"paper": japanese, "style": "popular", "engine": "extractive"})
             speech = await run("synthesize_voice", {"script_id": script["script_id"]})
             heard = await run("transcribe", {"source": f"audio://{speech['audio_id']}", "language": "ja"})
             prompt = f"Summarize in one short sentence:\n{english['abstract']}"

@@ -448,11 +448,11 @@ async def test_resources_are_templates_of_ids(client: Client) -> None:
 @pytest.mark.slow
 async def test_readings_beside_words_are_read_and_never_shown(client: Client) -> None:
     draft = {
-        "title": "箸の話",
-        "hook": "箸の話です。",
+        "title": "箸《ハ'シ》の話",
+        "hook": "箸《はし》の話です。",
         "sections": [
             {
-                "title": "本題",
+                "title": "本題《ほんだい》",
                 "lines": [{"text": "橋《ハシ'》ではなく、箸《ハ'シ》を百膳《ひゃくぜん》作った。", "evidence": [2]}],
             }
         ],
@@ -463,6 +463,8 @@ async def test_readings_beside_words_are_read_and_never_shown(client: Client) ->
     assert "ハシ" in line["spoken"]
     assert "ひゃくぜん" in line["spoken"]
     speech = await good(client, "synthesize_voice", script_id=made["script_id"])
+    assert made["title"] == "箸の話"
+    assert "《" not in Path(speech["report_path"]).read_text(encoding="utf-8").split("<script")[0]
     for path in (made["markdown_path"], speech["srt_path"], speech["vtt_path"], speech["timeline_path"]):
         text = Path(path).read_text(encoding="utf-8")
         assert "《" not in text

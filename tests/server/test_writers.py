@@ -196,3 +196,15 @@ async def test_a_client_that_cancels_closes_claudes_stream(settings: Settings, e
             await call
         async with asyncio.timeout(10):
             await server.left.wait()
+
+
+async def test_another_voice_for_a_role_costs_no_further_script(settings: Settings, example: dict[str, Any]) -> None:
+    arguments = {"paper": example["ja"], "target_minutes": 3, "detail": "full"}
+    cast = [{"name": "ナレーター", "notes": "落ち着いて", "voice": "mei"}]
+    async with messages_server(says(GOOD)) as server, writing(settings, server) as client:
+        first = await good(client, "generate_script", **arguments, cast=cast)
+        other = await good(client, "generate_script", **arguments, cast=[{**cast[0], "voice": "mei-low"}])
+        again = await good(client, "generate_script", **arguments, cast=cast)
+    assert len(server.chats) == 1
+    assert again["script_id"] == first["script_id"] != other["script_id"]
+    assert [one["script"]["cast"][0]["voice"] for one in (first, other)] == ["mei", "mei-low"]

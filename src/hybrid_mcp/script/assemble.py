@@ -10,11 +10,11 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hybrid_mcp.artifacts import artifact_id
 from hybrid_mcp.languages import Bilingual, Language
-from hybrid_mcp.script import evidence, retold, untrusted
+from hybrid_mcp.script import evidence, retold, ruby, untrusted
 from hybrid_mcp.script.model import Cast, Chapter, Complaint, Line, Script, Section, SourceSentence, Style
 from hybrid_mcp.script.phrasing import reading
 from hybrid_mcp.script.source import Source
@@ -70,6 +70,7 @@ def assemble(manuscript: Manuscript, source: Source) -> Script:
 
     What is wrong with its evidence or length becomes complaints of the script; nothing is refused.
     """
+    manuscript = _without_readings(manuscript)
     by_number = {sentence.number: sentence for sentence in source.sentences}
     seen: Counter[tuple[str, str]] = Counter()
     sections: list[Section] = []
@@ -122,9 +123,26 @@ def assemble(manuscript: Manuscript, source: Source) -> Script:
         source_id=source.id,
         cast=manuscript.cast,
     )
+    return identified(script)
+
+
+def identified(script: Script) -> Script:
+    """The script with the id that its content has."""
     # Without a cast the id is what it was before there were casts.
-    content = script.model_dump(mode="json", exclude=None if script.cast else {"cast"})
+    bare = script.model_copy(update={"id": ""})
+    content = bare.model_dump(mode="json", exclude=None if script.cast else {"cast"})
     return script.model_copy(update={"id": artifact_id("script", content)})
+
+
+def _without_readings(manuscript: Manuscript) -> Manuscript:
+    """Readings beside words are for the voice; what stands around the lines is only shown."""
+    return replace(
+        manuscript,
+        title=ruby.shown(manuscript.title),
+        hook=ruby.shown(manuscript.hook),
+        description=ruby.shown(manuscript.description),
+        sections=tuple(replace(section, title=ruby.shown(section.title)) for section in manuscript.sections),
+    )
 
 
 def _around(manuscript: Manuscript, source: Source, by_number: Mapping[int, SourceSentence]) -> list[Complaint]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from hybrid_mcp.artifacts import Artifact, Artifacts, Draft, artifact_id
@@ -13,6 +13,7 @@ from hybrid_mcp.errors import AnswerRefused, InvalidInput, StorageError
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.llm.interface import LanguageModel
 from hybrid_mcp.script.asking import Usage
+from hybrid_mcp.script.assemble import identified
 from hybrid_mcp.script.compose import compose
 from hybrid_mcp.script.keep import keep
 from hybrid_mcp.script.model import Cast, Script, Style
@@ -121,7 +122,9 @@ class ModelWriter:
 
     async def write(self, source: Source, asked: Asked, take: int, on_progress: Progress) -> Work:
         """See `Writer.write`."""
-        wishes = Wishes(asked.style, asked.language or self._own(source), asked.target_minutes, asked.cast)
+        # Who reads a role is nothing to its writer: another voice costs no further script.
+        roles = tuple(role.model_copy(update={"voice": ""}) for role in asked.cast)
+        wishes = Wishes(asked.style, asked.language or self._own(source), asked.target_minutes, roles)
         made_from = {
             "source": source.id,
             "wishes": {**asdict(wishes), "cast": [role.model_dump(mode="json") for role in wishes.cast]},
@@ -131,11 +134,12 @@ class ModelWriter:
         }
         async with self._artifacts.making(artifact_id("writing", made_from)) as making:
             if isinstance(making, Artifact):
-                return await in_thread(lambda: _found(making))
-            written = await write(self._model, source, wishes, on_progress=on_progress)
-            work = Work(written.script, written.usage, written.counted_tokens, written.notes)
-            await in_thread(lambda: _keep(making, work))
-        return work
+                work = await in_thread(lambda: _found(making))
+            else:
+                written = await write(self._model, source, wishes, on_progress=on_progress)
+                work = Work(written.script, written.usage, written.counted_tokens, written.notes)
+                await in_thread(lambda: _keep(making, work))
+        return replace(work, script=identified(work.script.model_copy(update={"cast": asked.cast})))
 
     def _own(self, source: Source) -> Language:
         match source.language:
