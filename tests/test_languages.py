@@ -15,6 +15,7 @@ from hybrid_mcp.languages import detect
         ("학습과 기억에 관한 연구", "ko"),
         ("Это исследование о памяти", "cyrillic"),
         ("هذا بحث", "arabic"),
+        ("5–10 mg/kg、BERT、p<0.05。", "ja"),
         ("123 🎉 …", "und"),
         ("", "und"),
     ],

@@ -50,6 +50,8 @@ def detect(text: str) -> str:
         script = max(others, key=lambda name: others[name])
         return "ko" if script == "hangul" else script
     if kana + han == 0:
+        if "、" in text or "。" in text:  # nobody else writes these
+            return "ja"
         return "en" if words else "und"
     if words > 2 * (kana + han):
         return "en"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 
+import stamina
 import structlog
 
 
 def configure(level: str) -> None:
     """Send our events, and the libraries', to stderr from `level` on."""
+    # What was asked again is told where it failed for good; a line for each attempt would bury that.
+    stamina.instrumentation.set_on_retry_hooks(() if level != "DEBUG" else None)
     number = logging.getLevelNamesMapping()[level]
     logging.basicConfig(level=number, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     structlog.configure(

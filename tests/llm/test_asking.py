@@ -146,3 +146,8 @@ async def test_the_answer_is_told_as_it_comes() -> None:
 
     await ask(ENGLISH, ChatRequest("Hi", max_tokens=7), language="", watch=Watch(note))
     assert seen == ["Hi"]
+
+
+async def test_when_the_model_that_knows_the_language_is_away_that_is_the_reason_given() -> None:
+    with pytest.raises(EngineUnavailable, match=r"gone: It is not running\. echo: .*only knows English"):
+        await ask([Gone(), Echo("en")], ChatRequest("こんにちは"), language="", watch=Watch())

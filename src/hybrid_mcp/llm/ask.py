@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from hybrid_mcp.choosing import Chosen, first_of
-from hybrid_mcp.errors import InvalidInput, UnsupportedLanguage
+from hybrid_mcp.errors import AnswerRefused, InvalidInput, UnsupportedLanguage
 from hybrid_mcp.languages import Bilingual, detect
 from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, LanguageModel, Watch
 
@@ -76,7 +76,11 @@ async def ask(
 
     async def attempt(model: LanguageModel) -> ChatAnswer:
         if used != "und" and model.languages and used not in model.languages:
-            raise _unknown(model, used)
+            unknown = _unknown(model, used)
+            if len(models) == 1:
+                raise unknown
+            # Those before it would have known the language: why they did not answer belongs to the reason.
+            raise AnswerRefused(ja=unknown.message.ja, en=unknown.message.en)
         return await model.chat(request, watch)
 
     return await first_of(models, attempt)
@@ -88,9 +92,9 @@ def _unknown(model: LanguageModel, used: str) -> UnsupportedLanguage:
     names = Bilingual(ja="・".join(name.ja for name in known), en=" and ".join(name.en for name in known))
     return UnsupportedLanguage(
         ja=f"内蔵のモデル ({model.model}) にわかるのは{names.ja}だけで、この依頼の言語は{asked.ja}です。"
-        f"{names.ja}で書くか、Ollama を動かすか、お使いのクライアントのモデルに答えさせてください。",
+        f"{names.ja}で書くか、お使いのクライアントのモデルに答えさせてください。",
         en=f"The embedded model ({model.model}) only knows {names.en}, and this request is in {asked.en}. "
-        f"Write it in {names.en}, run Ollama, or let your client's own model answer.",
+        f"Write it in {names.en}, or let your client's own model answer.",
     )
 
 
