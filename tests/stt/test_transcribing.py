@@ -48,6 +48,8 @@ class Listener:
         self.waiting = asyncio.Event()
         self.go_on = asyncio.Event()
         self.go_on.set()
+        words = (Word(" <Hello>", 0.0, 0.5, 0.9), Word(" there.", 0.5, 0.5, 0.8))
+        self.said: tuple[Segment, ...] = (Segment("<Hello> there.", 0.0, 0.5, words), Segment("Bye.", 0.4, 2.0, ()))
 
     async def check(self) -> Health:
         return Health()
@@ -61,12 +63,11 @@ class Listener:
         self.waiting.set()
         await self.go_on.wait()
         await on_heard(2.0, 2.0)
-        words = (Word(" <Hello>", 0.0, 0.5, 0.9), Word(" there.", 0.5, 0.5, 0.8))
         return Transcript(
             language=language or "en",
             language_probability=0.75,
             duration=2.0,
-            segments=(Segment("<Hello> there.", 0.0, 0.5, words), Segment("Bye.", 0.4, 2.0, ())),
+            segments=self.said,
             engine=self.name,
         )
 
@@ -151,6 +152,12 @@ async def test_a_recording_becomes_a_transcript_in_four_formats(place: Place) ->
         "engine": "listener 1",
     }
     assert place.heard == [(2.0, 2.0)]
+
+
+async def test_no_subtitle_stays_longer_than_the_recording(place: Place) -> None:
+    place.listener.said = (Segment("Yes.", 1.9, 2.0, ()),)
+    srt = (await place(place.file())).artifact.read_text("transcript.srt")
+    assert srt == "1\n00:00:01,900 --> 00:00:02,000\nYes.\n"
 
 
 async def test_the_same_recording_is_heard_once_under_any_name(place: Place) -> None:
@@ -653,7 +660,9 @@ async def test_audio_made_here_is_heard_by_its_id(place: Place, names: tuple[str
     assert place.listener.bytes == [chosen.encode()]
 
 
-@pytest.mark.parametrize("form", ["audio://{}", " audio://{}", "audio://{}/", "AUDIO://{}", '"audio://{}"', "audio:{}"])
+@pytest.mark.parametrize(
+    "form", ["audio://{}", " audio://{}", "audio://{}/", "AUDIO://{}", '"audio://{}"', "audio:{}", "{}", "`{}`"]
+)
 async def test_audio_made_here_is_known_however_its_id_is_written(place: Place, form: str) -> None:
     made = await narrated(place, "narration.wav")
     heard = await place(form.format(made))
@@ -668,6 +677,7 @@ async def test_an_unknown_audio_id_is_refused_with_the_nearest(place: Place) -> 
     known = await narrated(place, "narration.wav")
     refused = await place.refusal(f"audio://{known[:-1]}x", NotFound)
     assert known in refused.text("en")
+    assert known in (await place.refusal(known[:-1], NotFound)).text("en")
     await place.refusal("audio://../../etc/passwd", NotFound)
     await place.refusal("audio://", NotFound)
 

@@ -28,6 +28,8 @@ from hybrid_mcp.threads import in_thread
 
 _CHUNK = 1 << 20
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: C:\ is a path
+_MADE_HERE = re.compile(r"audio-[0-9a-f]+", re.IGNORECASE)
+"""An id as synthesize_voice returns it. No path may begin so: paths are absolute."""
 _DATA = re.compile(r"data:(?P<type>[^;,\s]*)(?P<parameters>(?:;[^;,]*)*),", re.IGNORECASE)
 _HEARD_TYPES = re.compile(r"(audio|video)/[\w.+-]+|application/octet-stream", re.IGNORECASE)
 _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "「": "」"}
@@ -122,7 +124,7 @@ async def private_copy(recording: Recording, folder: Path, sha256: str, max_byte
 
 
 def open_recording(source: str, artifacts: Artifacts, allowed_roots: Sequence[Path], max_bytes: int) -> Recording:
-    """Open an absolute path (`~` and `file://` too), a base64 `data:` URI, or `audio://<id>`. Blocks.
+    """Open an absolute path (`~` and `file://` too), a base64 `data:` URI, or audio made here, `audio://<id>` or `<id>`. Blocks.
 
     White space and quotes around it are left out. A path must really lie, links followed, under one
     of `allowed_roots` or among the artifacts.
@@ -134,6 +136,8 @@ def open_recording(source: str, artifacts: Artifacts, allowed_roots: Sequence[Pa
         MediaRefused: more than `max_bytes`.
     """
     source = bare(source)
+    if _MADE_HERE.fullmatch(source):
+        source = f"audio://{source}"
     of: Artifact | None = None
     match scheme := scheme_of(source):
         case "data":
