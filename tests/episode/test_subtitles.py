@@ -97,6 +97,18 @@ def test_a_short_cue_stays_into_the_silence_but_not_into_the_next() -> None:
     assert (alone.end, close.end, last.end) == (1.0, 2.5, 4.0)
 
 
+@pytest.mark.parametrize(("length", "shown"), [(1.005, "01,005"), (1.0057, "01,005"), (2.0, "01,053")])
+def test_the_last_cue_ends_with_the_recording_at_the_latest(length: float, shown: str) -> None:
+    made = cues([Timed("はい。", 0.053, 0.7, break_after=True)], "ja", length)
+    assert srt(made) == f"1\n00:00:00,053 --> 00:00:{shown}\nはい。\n"
+
+
+def test_what_is_heard_in_the_last_millisecond_still_ends_after_it_starts() -> None:
+    first, last = cues([Timed("はい。", 0.0, 1.2, break_after=True), Timed("え", 1.0, 1.05)], "ja", 1.0)
+    assert first.end == 1.0
+    assert last.end > last.start
+
+
 def test_srt_and_vtt_say_the_same_in_their_own_way() -> None:
     made = cues([Timed("精度 <90% & 以上。", 3661.0005, 3662.5)], "ja")
     assert srt(made) == "1\n01:01:01,000 --> 01:01:02,500\n精度 <90% & 以上。\n"

@@ -15,6 +15,7 @@ _SHORTEST, _LONGEST = 1.5, 7.0
 """Seconds a cue should stay: shorter cannot be read, longer is read twice (Netflix asks for 5/6 s and 7 s)."""
 _READABLE = 1.0
 """Seconds that even one word needs to be read."""
+_MILLISECOND = 0.001
 _STOPS = "、。，．,.!?！？；;：:…」』）)"
 
 
@@ -38,10 +39,11 @@ class Cue:
     text: str
 
 
-def cues(pieces: Sequence[Timed], language: str) -> list[Cue]:
+def cues(pieces: Sequence[Timed], language: str, length: float = math.inf) -> list[Cue]:
     """Gather timed pieces into cues that fit the screen, in order, without overlap.
 
-    A piece that is too long for one cue is cut at phrase ends, its time shared by width.
+    A piece that is too long for one cue is cut at phrase ends, its time shared by width. `length` is that of the
+    recording in seconds: no cue that begins before its end stays longer.
     """
     cut = [part for piece in pieces for part in _divide(piece, language)]
     made: list[Cue] = []
@@ -57,7 +59,7 @@ def cues(pieces: Sequence[Timed], language: str) -> list[Cue]:
     # A short cue stays into the silence behind it, as far as the next one allows.
     following = itertools.chain((cue.start for cue in made[1:]), (math.inf,))
     return [
-        replace(cue, end=max(cue.end, min(cue.start + _READABLE, after)))
+        _within(replace(cue, end=max(cue.end, min(cue.start + _READABLE, after))), length)
         for cue, after in zip(made, following, strict=False)
     ]
 
@@ -78,6 +80,15 @@ def vtt(subtitles: Sequence[Cue]) -> str:
         text = cue.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         blocks.append(f"{_stamp(cue.start, '.')} --> {_stamp(cue.end, '.')}\n{text}\n")
     return "\n".join(blocks)
+
+
+def _within(cue: Cue, length: float) -> Cue:
+    """The cue, ending with the recording; down to whole milliseconds, because files round to them."""
+    if cue.end <= length - _MILLISECOND:
+        return cue
+    last = math.floor(length / _MILLISECOND + 1e-6) * _MILLISECOND
+    # What begins with the last millisecond has nowhere to stay, and every cue must end after it starts.
+    return replace(cue, end=min(cue.end, last)) if cue.start <= last - _MILLISECOND else cue
 
 
 def _grouped(pieces: Sequence[Timed], language: str) -> list[Sequence[Timed]]:

@@ -19,7 +19,7 @@ from hybrid_mcp.stt.recording import bare, open_recording, private_copy, scheme_
 from hybrid_mcp.stt.spoken import code_of
 from hybrid_mcp.threads import in_thread
 
-_LAYOUT = 1
+_LAYOUT = 2
 """Raise it whenever the same words would be laid out otherwise (`episode/subtitles.py`, `_write` here): it is
 part of a transcript's id, and what was kept under the old rules is then heard and written anew."""
 _SHORTEST_PIECE = 0.05
@@ -91,7 +91,7 @@ async def transcribe(
 
 
 def _write(draft: Draft, transcript: Transcript) -> None:
-    subtitles = cues(_pieces(transcript), transcript.language)
+    subtitles = cues(_pieces(transcript), transcript.language, transcript.duration)
     draft.write_text("transcript.json", json.dumps(transcript.to_json(), ensure_ascii=False, indent=2) + "\n")
     draft.write_text("transcript.txt", transcript.text + "\n" if transcript.segments else "")
     draft.write_text("transcript.srt", srt(subtitles))
