@@ -324,10 +324,10 @@ def was_cut(read: int, request: ChatRequest, context: int) -> bool:
 
 def _cut(read: int, context: int) -> Bilingual:
     return Bilingual(
-        ja=f"Ollama は依頼の一部を捨て、{read} トークンしか読んでいません (文脈は {context} トークン)。context_tokens か "
-        "HYBRID_MCP_OLLAMA__CONTEXT_TOKENS を増やすか、依頼を短くしてください。",
+        ja=f"Ollama は依頼の一部を捨て、{read} トークンしか読んでいません (文脈は {context} トークン)。"
+        "HYBRID_MCP_OLLAMA__CONTEXT_TOKENS (local_llm なら context_tokens も) を増やすか、依頼を短くしてください。",
         en=f"Ollama dropped a part of the request and read only {read} tokens of it (its context was to be {context}). "
-        "Raise context_tokens or HYBRID_MCP_OLLAMA__CONTEXT_TOKENS, or shorten the request.",
+        "Raise HYBRID_MCP_OLLAMA__CONTEXT_TOKENS (or context_tokens of local_llm), or shorten the request.",
     )
 
 
