@@ -382,6 +382,34 @@ async def test_numbers_that_no_server_takes_are_refused_before_one_is_asked(chan
     assert not server.requests
 
 
+@pytest.fixture
+def _as_a_vendor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripted server counts as one of the vendors, who are not asked by tests."""
+    monkeypatch.setattr("hybrid_mcp.llm.openai._VENDORS", ("127.0.0.1",))
+
+
+@pytest.mark.usefixtures("_as_a_vendor")
+async def test_a_model_that_its_vendor_does_not_list_is_missing_before_anything_is_written() -> None:
+    async with scripted(model="gpt-scriptde") as (model, server):
+        with pytest.raises(ModelMissing) as refused:
+            await model.check()
+    for text in (refused.value.text("ja"), refused.value.text("en")):
+        assert MODEL in text
+        assert "HYBRID_MCP_OPENAI__MODEL" in text
+    assert [request.path for request in server.requests] == ["/v1/models"]
+
+
+@pytest.mark.usefixtures("_as_a_vendor")
+async def test_a_model_that_its_vendor_lists_is_healthy() -> None:
+    async with scripted() as (model, _):
+        assert MODEL in (await model.check()).models
+
+
+async def test_a_server_of_peoples_own_may_list_another_name_than_it_takes() -> None:
+    async with scripted(model="gpt-scriptde") as (model, _):
+        assert MODEL in (await model.check()).models
+
+
 # Keys.
 
 

@@ -18,7 +18,7 @@ from hybrid_mcp.errors import AnswerRefused, KeyMissing
 from hybrid_mcp.llm.checking import THOUGHT_ONLY, check_numbers, guessed_size, not_json, read_json
 from hybrid_mcp.llm.dialect import Dialect
 from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ModelCard, Prices, ToolCall, Watch
-from hybrid_mcp.llm.openai_errors import Asked, explained, not_this_api, too_long
+from hybrid_mcp.llm.openai_errors import Asked, explained, no_model, not_this_api, too_long
 from hybrid_mcp.llm.quoting import quoted
 from hybrid_mcp.retrying import attempts
 from hybrid_mcp.secrets.interface import SecretName, Secrets
@@ -79,7 +79,7 @@ class ChatCompletions:
         self._client: openai.AsyncOpenAI | None = None
 
     async def check(self) -> Health:
-        """See `LanguageModel.check`: asks for the list of models, which is free."""
+        """See `LanguageModel.check`: asks for the list of models, which is free. A vendor must have the configured one."""
         return await self._backend.health(self._ask_health)
 
     async def models(self) -> tuple[ModelCard, ...]:
@@ -165,7 +165,11 @@ class ChatCompletions:
         models = listed.get("data") if isinstance(listed, dict) else None
         if not isinstance(models, list):
             raise not_this_api(asked)
-        return Health(models=tuple(str(model["id"]) for model in models if isinstance(model, dict) and "id" in model))
+        names = tuple(str(model["id"]) for model in models if isinstance(model, dict) and "id" in model)
+        # Only the vendors: servers of people's own may take any name, and list another.
+        if self._vendor and names and self.model not in names:
+            raise no_model(asked, names)
+        return Health(models=names)
 
     async def _answer(self, client: openai.AsyncOpenAI, request: ChatRequest, watch: Watch) -> ChatAnswer:
         asked = self._asked(request)

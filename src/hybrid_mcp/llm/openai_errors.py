@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -110,6 +111,16 @@ def not_this_api(asked: Asked) -> EngineUnavailable:
     )
 
 
+def no_model(asked: Asked, known: Sequence[str] = ()) -> ModelMissing:
+    """The server has no such model; of those it is `known` to have, the nearest are named."""
+    near = ", ".join(difflib.get_close_matches(asked.model, known, n=3, cutoff=0.4))
+    ja, en = (f"近いもの: {near}。", f" Nearest: {near}.") if near else ("", "")
+    return ModelMissing(
+        ja=f"{asked.name} ({asked.url}) に「{asked.model}」というモデルはありません。{ja}{_setting(asked, 'MODEL')} を直してください。",
+        en=f"{asked.name} ({asked.url}) has no model {asked.model!r}.{en} Correct {_setting(asked, 'MODEL')}.",
+    )
+
+
 def too_long(error: openai.APIError, status: int) -> bool:
     """Whether the request was refused because it does not fit."""
     if status == httpx2.codes.CONTENT_TOO_LARGE or error.type == "exceed_context_size_error":
@@ -142,10 +153,7 @@ def _refusal(error: openai.APIError, status: int, headers: httpx2.Headers, asked
             en=f"{asked.model} failed to answer in the form asked for. Try again, or configure another model.",
         )
     if code in _NO_MODEL or (status == 404 and "model" in error.message.lower()):
-        return ModelMissing(
-            ja=f"{asked.name} ({asked.url}) に「{asked.model}」というモデルはありません。{_setting(asked, 'MODEL')} を直してください。",
-            en=f"{asked.name} ({asked.url}) has no model {asked.model!r}. Correct {_setting(asked, 'MODEL')}.",
-        )
+        return no_model(asked)
     if 300 <= status < 400 or status in (404, 405):
         return not_this_api(asked)
     if status in (408, 409, 425, 429) or status >= 500 or status == 200:
