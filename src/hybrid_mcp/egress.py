@@ -132,16 +132,19 @@ class Egress:
     @contextlib.asynccontextmanager
     async def _answer(self, url: str) -> AsyncIterator[tuple[Target, httpx2.Response]]:
         """Lend the successful answer behind all redirects, and where it was found; its body is not read yet."""
+        before: Target | None = None
         for _ in range(_REDIRECTS + 1):
-            target = target_of(url, self._settings.allowed_hosts, self._settings.private_hosts)
+            with _sent_on(before):
+                target = target_of(url, self._settings.allowed_hosts, self._settings.private_hosts)
+                addresses = await self._checked_addresses(target)
             async with contextlib.AsyncExitStack() as closing:
                 closing.enter_context(_network_errors(target))
-                answer = await self._ask(target, await self._checked_addresses(target), closing)
+                answer = await self._ask(target, addresses, closing)
                 if not answer.has_redirect_location:
                     _expect_success(answer, target)
                     yield target, answer
                     return
-                url = _joined(target, answer.headers["location"])
+                before, url = target, _joined(target, answer.headers["location"])
         raise UrlRefused(
             ja=f"転送が {_REDIRECTS} 回を超えました。最後の URL を直接指定してください。",
             en=f"There were more than {_REDIRECTS} redirects. Give the final URL itself.",
@@ -242,6 +245,20 @@ def _joined(target: Target, location: str) -> str:
     except (httpx2.InvalidURL, UnicodeError) as error:
         raise UrlRefused(
             ja=f"{target.host} は正しくない URL へ転送しています。", en=f"{target.host} redirects to a malformed URL."
+        ) from error
+
+
+@contextlib.contextmanager
+def _sent_on(before: Target | None) -> Iterator[None]:
+    """Say that a URL which may not be asked is not the caller's own but one that `before` redirected to."""
+    try:
+        yield
+    except UrlRefused as error:
+        if before is None:
+            raise
+        raise UrlRefused(
+            ja=f"{before.authority} が別の URL へ転送しましたが、そこからは取得しません。{error.message.ja}",
+            en=f"{before.authority} redirected to another URL, which is not fetched. {error.message.en}",
         ) from error
 
 
