@@ -305,6 +305,18 @@ def test_only_hosts_the_operator_names_may_be_asked(url: str, entries: str, allo
         target_of(url, names, ())
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "10.0.0.1", "example.org", "8.8.8.8"])
+def test_a_port_is_refused_with_a_setting_that_suffices(host: str) -> None:
+    public = host in ("example.org", "8.8.8.8")
+    with pytest.raises(UrlRefused) as refused:
+        target_of(f"https://{host}:8443/", (), ())
+    for text in (refused.value.text("ja"), refused.value.text("en")):
+        assert "HYBRID_MCP_OUTGOING__PRIVATE_HOSTS" in text
+        assert ("HYBRID_MCP_OUTGOING__ALLOWED_HOSTS" in text) is public
+    named = (f"{host}:8443",)
+    assert target_of(f"https://{host}:8443/", *((named, ()) if public else ((), named))).port == 8443
+
+
 def test_a_private_hosts_port_may_be_asked_but_its_name_must_be_allowed_where_names_are() -> None:
     assert target_of("https://nas.example:8443/", (), ["nas.example:8443"]).port == 8443
     with pytest.raises(UrlRefused):

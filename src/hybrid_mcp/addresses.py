@@ -91,12 +91,7 @@ def target_of(url: str, allowed: Iterable[str], private: Iterable[str]) -> Targe
             "HYBRID_MCP_OUTGOING__ALLOWED_HOSTS.",
         )
     if port != HTTPS_PORT and not is_named(target, (*allowed, *private), with_port=True):
-        raise UrlRefused(
-            ja=f"{target.authority}: 443 以外のポートは、管理者が HYBRID_MCP_OUTGOING__ALLOWED_HOSTS に "
-            f"{target.authority} と書いたときだけ使えます。",
-            en=f"{target.authority}: ports other than 443 are asked only when the operator has put "
-            f"{target.authority} into HYBRID_MCP_OUTGOING__ALLOWED_HOSTS.",
-        )
+        raise _port_refused(target)
     return target
 
 
@@ -152,6 +147,24 @@ def _is_address(host: str) -> bool:
         return "%" not in host and bool(ipaddress.ip_address(host))
     except ValueError:
         return False
+
+
+def _port_refused(target: Target) -> UrlRefused:
+    """Names the one setting that suffices: a private host's port and address may both be named in PRIVATE_HOSTS."""
+    private, allowed = "HYBRID_MCP_OUTGOING__PRIVATE_HOSTS", "HYBRID_MCP_OUTGOING__ALLOWED_HOSTS"
+    if is_loopback(target.host) or (_is_address(target.host) and not is_public(target.host)):
+        return UrlRefused(
+            ja=f"{target.authority}: 443 以外のポートは、管理者が {private} に {target.authority} と書いたときだけ使えます。",
+            en=f"{target.authority}: ports other than 443 are asked only when the operator has put {target.authority} "
+            f"into {private}.",
+        )
+    return UrlRefused(
+        ja=f"{target.authority}: 443 以外のポートは、管理者が {allowed} に {target.authority} と書いたときだけ使えます "
+        f"(書けば、そこにないホストは使えなくなります)。内部のネットワークのホストなら、代わりに {private} に書きます。",
+        en=f"{target.authority}: ports other than 443 are asked only when the operator has put {target.authority} into "
+        f"{allowed} (hosts that it does not name are then refused); for a host of a private network, into {private} "
+        "instead.",
+    )
 
 
 def _malformed() -> UrlRefused:
