@@ -127,7 +127,7 @@ async def test_voices_are_listed_by_engine_and_name(client: Client, another: Scr
     listed = await good(client, "list_voices")
     assert listed["total"] == len(listed["voices"]) == 17
     assert listed["usual"] == {"ja": "voicevox:朝霧ソラ/ノーマル"}
-    found = await good(client, "list_voices", query="りく", engine="aivis")
+    found = await good(client, "list_voices", query="りく", engine="Aivis")
     assert {voice["name"] for voice in found["voices"]} == {
         "夕凪リク (ノーマル)",
         "夕凪リク (はきはき)",
@@ -137,6 +137,8 @@ async def test_voices_are_listed_by_engine_and_name(client: Client, another: Scr
     listed = await good(client, "list_voices")
     assert listed["total"] == 10
     assert "aivis" in listed["passed_over"][0]
+    away = await good(client, "list_voices", engine="aivis")
+    assert (away["voices"], away["passed_over"]) == ([], listed["passed_over"])
 
 
 async def test_an_unknown_voice_is_answered_with_the_nearest(client: Client) -> None:

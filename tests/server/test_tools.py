@@ -317,6 +317,8 @@ PAPER = {"title": "t", "abstract": "海馬は記憶に関わる。"}
         ("transcribe", {"source": "audio://audio-0123456789abcdef"}, "no audio id"),
         ("transcribe", {"source": "data:audio/wav;base64,%%%"}, "base64"),
         ("transcribe", {"source": "data:audio/wav;base64," + base64.b64encode(b"no audio").decode()}, "audio"),
+        ("list_voices", {"engine": "openjtlk"}, "Nearest: openjtalk"),
+        ("list_voices", {"engine": "voicevox"}, "HYBRID_MCP_TTS__ORDER"),
         ("local_llm", {"prompt": "海馬とは何ですか。"}, "English"),
         ("local_llm", {"prompt": ""}, "prompt is empty"),
         ("local_llm", {"prompt": "Hi", "max_tokens": 0}, "≥ 1"),

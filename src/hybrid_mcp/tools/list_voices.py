@@ -6,6 +6,7 @@ from typing import Annotated, get_args
 
 from pydantic import BaseModel, Field
 
+from hybrid_mcp.errors import NotFound
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script.model import CleanText
 from hybrid_mcp.tools.context import LentApp
@@ -49,13 +50,21 @@ async def list_voices(
 
     Use it before choosing a voice or a cast. Names are speaker/style, such as ずんだもん/あまあま.
     """
+    engines = {folded(one.name): one.name for one in app.studio.engines}
+    if engine and folded(engine) not in engines:
+        remedy = Bilingual(
+            ja="HYBRID_MCP_TTS__ORDER に加えたエンジンが使えます。",
+            en="Engines can be used that are in HYBRID_MCP_TTS__ORDER.",
+        )
+        raise NotFound.named(Bilingual(ja="音声エンジン", en="speech engine"), engine, engines.values(), remedy=remedy)
+    only = engines.get(folded(engine), "")
     roll = await app.studio.roll()
     speaking = app.settings.language
     wanted = folded(query)
     found = [
         voice
         for voice in roll.voices
-        if engine in ("", voice.engine)
+        if only in ("", voice.engine)
         and language in (None, voice.language)
         and wanted in folded(f"{voice.id} {voice.name_ja} {voice.name_en}")
     ]
