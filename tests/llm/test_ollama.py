@@ -45,6 +45,8 @@ from hybrid_mcp.errors import (
 from hybrid_mcp.llm.interface import ChatRequest, ToolCall, Turn, Watch
 from hybrid_mcp.llm.ollama import Ollama, was_cut
 
+pytestmark = pytest.mark.slow
+
 COLOUR = {
     "type": "object",
     "properties": {"colour": {"type": "string", "enum": ["red", "blue"]}},

@@ -28,6 +28,8 @@ from hybrid_mcp.script.source import Source, source_of_paper, source_of_text
 from hybrid_mcp.script.write import write
 from hybrid_mcp.secrets.interface import Secret, SecretName
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 GOOD = (HERE / "good_script.ja.json").read_text(encoding="utf-8")
 DIALOGUE = (HERE / "good_dialogue.ja.json").read_text(encoding="utf-8")

@@ -26,6 +26,8 @@ from hybrid_mcp.tts.voicevox import Voicevox
 from hybrid_mcp.tts.voicevox_frames import frames
 from hybrid_mcp.tts.voicevox_query import AccentPhrase, AudioQuery, Mora
 
+pytestmark = pytest.mark.slow
+
 FRAME = 256
 SENTENCE = "深層学習は、1986年に提案された方法によって、大きく発展しました。"
 
