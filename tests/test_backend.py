@@ -16,6 +16,7 @@ from hybrid_mcp.errors import (
     EngineError,
     EngineUnavailable,
     HybridError,
+    InvalidInput,
     KeyRefused,
     ModelMissing,
     NotFound,
@@ -428,3 +429,22 @@ async def test_the_only_engine_fails_in_its_own_words() -> None:
     with pytest.raises(KeyRefused) as raised:
         await first_of((Engine("openai", fails=REFUSED),), write)
     assert raised.value is REFUSED
+
+
+async def test_an_engine_that_never_comes_to_the_point_is_away(clock: Clock) -> None:
+    backend = Backend("voicevox", parallel=1, deadline=5, answer_within=0.01, clock=clock)
+    asking = Asking(Health())
+    asking.go_on.clear()
+    with pytest.raises(EngineUnavailable, match="does not say within"):
+        await backend.health(asking)
+    asking.go_on.set()
+    clock.now += 3
+    await backend.health(asking)
+
+
+async def test_a_refusal_of_our_own_question_is_the_engines_fault_not_the_callers(clock: Clock) -> None:
+    async def refuses() -> Health:
+        raise InvalidInput(ja="読めません。", en="Cannot read that.")
+
+    with pytest.raises(EngineError, match="Cannot read that"):
+        await guard(clock).health(refuses)

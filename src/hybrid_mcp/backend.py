@@ -39,6 +39,7 @@ class Backend:
         remember: float = 3.0,
         failures: int = 3,
         rest: float = 5.0,
+        answer_within: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Nothing is opened.
@@ -50,6 +51,7 @@ class Backend:
             remember: seconds for which it is believed that the engine answers, or does not.
             failures: calls in a row after which the engine is left alone.
             rest: seconds it is left alone.
+            answer_within: seconds in which it must have said how it is, the import of its client included.
             clock: seconds, rising.
         """
         self.name = name
@@ -58,6 +60,7 @@ class Backend:
         self._remember = remember
         self._failures = failures
         self._rest = rest
+        self._answer_within = answer_within
         self._clock = clock
         self._room = asyncio.Semaphore(parallel)
         self._asking = asyncio.Lock()
@@ -115,16 +118,33 @@ class Backend:
 
     async def _asked(self, ask: Callable[[], Awaitable[Health]]) -> Health | EngineError:
         began = time.perf_counter()
+        error: EngineError
         try:
-            said = await ask()
-        except EngineError as error:
-            self._known = (self._clock(), error)
-            return error
-        health = Health(said.version, time.perf_counter() - began, said.models)
-        if not self._hangs:
-            self._failed, self._closed_until = 0, 0.0
-        self._known = (self._clock(), health)
-        return health
+            async with asyncio.timeout(self._answer_within) as limit:
+                said = await ask()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            error = self._slow()
+        except InvalidInput as refusal:  # to a question of ours, which is no fault of whoever calls
+            error = EngineError(ja=refusal.message.ja, en=refusal.message.en)
+        except EngineError as failure:
+            error = failure
+        else:
+            health = Health(said.version, time.perf_counter() - began, said.models)
+            if not self._hangs:
+                self._failed, self._closed_until = 0, 0.0
+            self._known = (self._clock(), health)
+            return health
+        self._known = (self._clock(), error)
+        return error
+
+    def _slow(self) -> EngineUnavailable:
+        return EngineUnavailable(
+            ja=f"{self.name} が {self._answer_within:g} 秒以内に様子を答えません。{self.name} の負荷と番地を確かめてください。",
+            en=f"{self.name} does not say within {self._answer_within:g} seconds how it is. See whether {self.name} is "
+            "busy, and check its address.",
+        )
 
     def _admit(self) -> bool:
         """Whether this call is the one that tries out a rested engine.

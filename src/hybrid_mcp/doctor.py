@@ -89,12 +89,10 @@ async def examine(app: App) -> Diagnosis:
     )
     found = list(asked)
     by_job: dict[Job, list[Finding]] = {job: [one for one in found if one.job == job] for job in get_args(Job)}
-    names = app.settings.llm.writers
-    composed = _COMPOSER in names
     return Diagnosis(
         findings=(*found, *await _configured_voice(app), await asyncio.to_thread(_disk, app.settings.data_dir)),
         uses=(
-            _use("write", by_job["write"], otherwise=_COMPOSER if composed else None),
+            _use("write", _in_order(by_job["write"], app.settings.llm.writers)),
             _use("local", by_job["local"]),
             *[await _speaks(app, language) for language in get_args(Language)],
             _use("hear", by_job["hear"]),
@@ -137,13 +135,20 @@ async def _asked(subject: str, job: Job, check: Callable[[], Awaitable[Health]])
     return Finding(subject, job, "ready", health.version, health.latency, Bilingual(ja=shown, en=shown))
 
 
-def _use(job: Job, findings: Sequence[Finding], otherwise: str | None = None) -> Use:
+def _in_order(writers: Sequence[Finding], order: Sequence[str]) -> list[Finding]:
+    """The writers as they are tried, the composer among them, who is always ready."""
+    nothing = Bilingual(ja="", en="")
+    known = {one.subject: one for one in writers} | {_COMPOSER: Finding(_COMPOSER, "write", "ready", "", 0.0, nothing)}
+    return [known[name] for name in dict.fromkeys(order)]
+
+
+def _use(job: Job, findings: Sequence[Finding]) -> Use:
     passed: list[Passed] = []
     for finding in findings:
         if finding.state == "ready":
             return Use(job, finding.subject, tuple(passed))
         passed.append(Passed(finding.subject, finding.detail))
-    return Use(job, otherwise, tuple(passed))
+    return Use(job, None, tuple(passed))
 
 
 async def _speaks(app: App, language: Language) -> Use:

@@ -15,6 +15,8 @@ def configure(level: str) -> None:
     stamina.instrumentation.set_on_retry_hooks(() if level != "DEBUG" else None)
     number = logging.getLevelNamesMapping()[level]
     logging.basicConfig(level=number, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for library in ("httpx2", "httpx"):  # they tell whole addresses: a text to be spoken, a user's token
+        logging.getLogger(library).setLevel(max(number, logging.WARNING))
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

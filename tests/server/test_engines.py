@@ -19,7 +19,7 @@ from mcp.types import TextContent
 from peers.speech import speech_server
 from peers.voicevox import ScriptedEngine, voicevox_engine
 
-from hybrid_mcp.config import Settings, SpeechServer, TextToSpeech, Watching
+from hybrid_mcp.config import LanguageModels, Settings, SpeechServer, TextToSpeech, Watching
 
 pytestmark = pytest.mark.slow
 
@@ -285,3 +285,11 @@ async def test_a_cast_voice_of_another_language_is_refused_with_the_role(
     assert answer.is_error
     assert isinstance(answer.content[0], TextContent)
     assert "先生, speech:alloy speaks en" in answer.content[0].text
+
+
+async def test_the_doctor_follows_the_order_of_the_writers(settings: Settings) -> None:
+    changed = settings.model_copy(update={"llm": LanguageModels(writers=("extractive", "claude"), local=("embedded",))})
+    async with connected(changed) as client:
+        found = await good(client, "doctor")
+    [write] = [job for job in found["jobs"] if job["job"] == "write"]
+    assert (write["uses"], write["passed_over"]) == ("extractive", [])

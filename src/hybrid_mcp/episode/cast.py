@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 
 from hybrid_mcp.errors import NotFound, UnsupportedLanguage
@@ -25,6 +26,7 @@ async def voices_of_script(
         NotFound: a voice or a speaker of the cast does not exist.
         UnsupportedLanguage: a voice of the cast speaks another language.
     """
+    cast = {unicodedata.normalize("NFC", speaker).strip(): name for speaker, name in cast.items()}
     spoken: dict[str, int] = {}
     for line in script.lines:
         spoken[line.speaker] = spoken.get(line.speaker, 0) + len(line.text)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, cast
 import numpy as np
 
 from hybrid_mcp.artifacts import storage_errors
-from hybrid_mcp.errors import EngineError
+from hybrid_mcp.errors import EngineError, InvalidInput
 from hybrid_mcp.tts.interface import Samples
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ _CODECS: dict[str, tuple[str, int]] = {
     "m4a": ("aac", 96_000),
 }
 _PEAK_SECONDS = 0.02
+_MOST_BYTES = (1 << 32) - 64
+"""Bytes of sound a WAV can hold: its lengths are 32-bit numbers (RIFF), and its header is one of what they count."""
 
 
 class Master:
@@ -53,6 +55,11 @@ class Master:
         """Append samples."""
         if not len(samples):
             return
+        if (self.length + len(samples)) * 2 * self._channels > _MOST_BYTES:
+            raise InvalidInput(
+                ja="録音が 4 GB を超えます。WAV に入りきらないので、章ごとに分けるか、間を短くしてください。",
+                en="The recording would exceed 4 GB, which a WAV cannot hold. Split it, or make its pauses shorter.",
+            )
         with storage_errors():
             whole = (samples * 32767).round().astype("<i2")
             self._file.writeframesraw(whole.repeat(self._channels).tobytes())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from hybrid_mcp.choosing import Passed
-from hybrid_mcp.errors import EngineError, NotFound, UnsupportedLanguage
+from hybrid_mcp.errors import EngineError, InvalidInput, NotFound, UnsupportedLanguage
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script.model import Phrase
 from hybrid_mcp.tts.interface import Prosody, Speech, SpeechEngine, Voice
@@ -164,7 +164,7 @@ async def _voices(engine: SpeechEngine) -> tuple[Voice, ...] | Passed:
     try:
         await engine.check()
         return await engine.voices()
-    except EngineError as error:
+    except (EngineError, InvalidInput) as error:  # of a server that refuses what every engine of its kind answers
         return Passed(engine.name, error.message)
 
 
@@ -200,6 +200,7 @@ def _names(voices: Sequence[Voice]) -> Iterator[str]:
         yield voice.id
         if voice.speaker:
             yield voice.speaker
+        if voice.style:
             yield f"{voice.speaker}/{voice.style}"
 
 
