@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import stamina
+import structlog
 
 from hybrid_mcp import logs
 
@@ -19,6 +20,7 @@ def _as_before() -> Iterator[None]:
     for name, level in zip(names, levels, strict=True):
         logging.getLogger(name).setLevel(level)
     stamina.instrumentation.set_on_retry_hooks(None)
+    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR"])
