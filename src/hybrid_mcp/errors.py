@@ -18,6 +18,8 @@
     ├── StorageError            the data directory is full, read-only or damaged
     └── SettingsWrong           the configuration names something that does not exist
 
+    Unfit (a ValueError)        raised inside pydantic's validators, and told as an InvalidInput is
+
 Each carries its sentence in Japanese and English: what happened, and what to do about it.
 The faces (MCP tools, command line) pick the language; nothing above an adapter names a
 library's exception.
@@ -45,6 +47,17 @@ class HybridError(Exception):
 
 class InvalidInput(HybridError):
     """The request cannot be served as it is."""
+
+
+class Unfit(ValueError):
+    """Raised by validators of our models, where pydantic wants a ValueError; `tools/explaining.py` tells it.
+
+    The sentence has no full stop, because the name of the argument is put before it.
+    """
+
+    def __init__(self, *, ja: str, en: str) -> None:
+        super().__init__(f"{en} / {ja}")
+        self.message = Bilingual(ja=ja, en=en)
 
 
 class NotFound(InvalidInput):

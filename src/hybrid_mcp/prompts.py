@@ -21,7 +21,7 @@ from hybrid_mcp.script.model import Cast, Paper, Style
 from hybrid_mcp.script.prompting import source_language, writing_prompt
 from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.arguments import source_of
-from hybrid_mcp.tools.context import explained
+from hybrid_mcp.tools.explaining import explained
 
 _MINUTES = 5.0
 _CAST: TypeAdapter[Cast] = TypeAdapter(Cast)
@@ -72,7 +72,7 @@ def add_prompts(server: MCPServer[App], app: App) -> None:
         except HybridError as error:
             raise MCPError(code=INVALID_PARAMS, message=error.text(ui)) from error
         except ValidationError as error:
-            raise MCPError(code=INVALID_PARAMS, message=explained(error, (), ui)) from error
+            raise MCPError(code=INVALID_PARAMS, message=explained(error, {}, ui)) from error
 
     offered = _StrictPrompt.from_function(
         write_script,

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from hybrid_mcp.errors import Unfit
 from hybrid_mcp.languages import Language
 from hybrid_mcp.script import ruby
 
@@ -26,14 +27,14 @@ def _clean(text: str) -> str:
             continue
         category = unicodedata.category(char)
         if category == "Cs":
-            raise ValueError(
-                f"half of a surrogate pair (U+{ord(char):04X}) at character {position}; send valid Unicode"
-                f" / {position} 文字目に片割れのサロゲート (U+{ord(char):04X}) があります。正しい Unicode で送ってください"
+            raise Unfit(
+                en=f"half of a surrogate pair (U+{ord(char):04X}) at character {position}; send valid Unicode",
+                ja=f"{position} 文字目に片割れのサロゲート (U+{ord(char):04X}) があります。正しい Unicode で送ってください",
             )
         if category == "Cc":
-            raise ValueError(
-                f"control character U+{ord(char):04X} at character {position}; remove it"
-                f" / {position} 文字目に制御文字 U+{ord(char):04X} があります。取り除いてください"
+            raise Unfit(
+                en=f"control character U+{ord(char):04X} at character {position}; remove it",
+                ja=f"{position} 文字目に制御文字 U+{ord(char):04X} があります。取り除いてください",
             )
     return text
 
@@ -71,9 +72,9 @@ def _distinct(cast: tuple[Role, ...]) -> tuple[Role, ...]:
     names = [role.name for role in cast]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(
-                f"two roles are called {name}; give each a name of its own"
-                f" / 「{name}」という役が2つあります。別の名前にしてください"
+            raise Unfit(
+                en=f"two roles are called {name}; give each a name of its own",
+                ja=f"「{name}」という役が2つあります。別の名前にしてください",
             )
     return cast
 

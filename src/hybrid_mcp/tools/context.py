@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, cast
 
 from mcp.server.mcpserver import Context, Resolve
@@ -14,11 +13,11 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp.types import ToolAnnotations
 from pydantic import ValidationError, create_model
-from pydantic_core import ErrorDetails
 
 from hybrid_mcp.app import App
 from hybrid_mcp.errors import HybridError
 from hybrid_mcp.languages import Bilingual, Language
+from hybrid_mcp.tools.explaining import explained
 
 _BETWEEN_REPORTS = 0.2
 """Seconds between two progress messages: enough for a bar, few enough for a log."""
@@ -42,8 +41,7 @@ class HybridTool(Tool):
         try:
             self.fn_metadata.validate_arguments(arguments)
         except ValidationError as error:
-            known = list(self.fn_metadata.arg_model.model_fields)
-            raise ToolError(explained(error, known, self.language)) from error
+            raise ToolError(explained(error, self.parameters, self.language)) from error
         try:
             return await super().run(arguments, context, convert_result)
         except UnexpectedToolError as error:
@@ -87,48 +85,6 @@ class Progress:
         if now - self._last >= _BETWEEN_REPORTS or (total is not None and done >= total):
             self._last = now
             await self._ctx.report_progress(done, total)
-
-
-def explained(error: ValidationError, known: Sequence[str], language: Language) -> str:
-    """What is wrong with the arguments, and what would be right; never the values themselves."""
-    sentences = [_explain(detail, known).in_(language) for detail in error.errors(include_url=False)[:5]]
-    return " ".join(sentences)
-
-
-def _explain(detail: ErrorDetails, known: Sequence[str]) -> Bilingual:
-    where = ".".join(str(part) for part in detail["loc"])
-    limits = detail.get("ctx", {})
-    match detail["type"]:
-        case "missing":
-            return Bilingual(ja=f"引数 {where} が必要です。", en=f"The argument {where} is required.")
-        case "extra_forbidden":
-            near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=2, cutoff=0.5) or known
-            # Inside an object the names known here are not the ones that would be right.
-            ja, en = (
-                (f"使えるのは: {', '.join(near)}。", f"Known: {', '.join(near)}.")
-                if len(detail["loc"]) == 1
-                else ("", "")
-            )
-            return Bilingual(ja=f"引数 {where} はありません。{ja}", en=f"There is no argument {where}. {en}".strip())
-        case "literal_error":
-            return Bilingual(
-                ja=f"{where} は {limits['expected']} のどれかです。", en=f"{where} must be one of {limits['expected']}."
-            )
-        case "string_too_long" | "too_long":
-            return Bilingual(
-                ja=f"{where} が長すぎます (上限 {limits['max_length']:,})。",
-                en=f"{where} is too long (limit {limits['max_length']:,}).",
-            )
-        case "string_too_short" | "too_short":
-            return Bilingual(ja=f"{where} が空です。", en=f"{where} is empty.")
-        case "value_error":
-            return Bilingual(ja=f"{where}: {limits['error']}。", en=f"{where}: {limits['error']}.")
-        case kind if kind.startswith(("greater_than", "less_than")):
-            sign = {"greater_than": ">", "greater_than_equal": "≥", "less_than": "<", "less_than_equal": "≤"}[kind]
-            limit = next(iter(limits.values()))
-            return Bilingual(ja=f"{where} は {sign} {limit} にしてください。", en=f"{where} must be {sign} {limit}.")
-        case _:
-            return Bilingual(ja=f"{where} の値が正しくありません: {detail['msg']}。", en=f"{where}: {detail['msg']}.")
 
 
 def _slim(schema: Any) -> Any:
