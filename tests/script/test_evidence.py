@@ -1,10 +1,11 @@
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Literal
 
 import pytest
 
 from hybrid_mcp.languages import Bilingual
-from hybrid_mcp.script.evidence import Numeral, check, figures, grounded_share, numerals, terms
+from hybrid_mcp.script.evidence import Concordance, Numeral, check, figures, grounded_share, numerals, terms
 from hybrid_mcp.script.model import Line, SourceSentence
 
 
@@ -14,8 +15,12 @@ def line(text: str, *spans: str) -> Line:
     )
 
 
-def source(*texts: str) -> dict[int, SourceSentence]:
+def numbered(*texts: str) -> dict[int, SourceSentence]:
     return {n: SourceSentence(number=n, text=text, origin="abstract") for n, text in enumerate(texts, 1)}
+
+
+def source(*texts: str) -> Concordance:
+    return Concordance(numbered(*texts))
 
 
 def rules(text: str, *spans: str, language: str = "ja") -> list[str]:
@@ -138,3 +143,52 @@ def test_evidence_that_does_not_exist_is_named() -> None:
 def test_the_grounded_share_counts_characters() -> None:
     assert grounded_share([line("あああ", "根拠"), line("い")]) == 0.75
     assert grounded_share([]) == 0.0
+
+
+class Watched(Mapping[int, SourceSentence]):
+    """A source that counts how often somebody goes through it."""
+
+    def __init__(self, *texts: str) -> None:
+        self._sentences = numbered(*texts)
+        self.passes = 0
+
+    def __getitem__(self, number: int) -> SourceSentence:
+        return self._sentences[number]
+
+    def __contains__(self, number: object) -> bool:
+        return number in self._sentences
+
+    def __iter__(self) -> Iterator[int]:
+        self.passes += 1
+        return iter(self._sentences)
+
+    def __len__(self) -> int:
+        return len(self._sentences)
+
+
+def test_a_source_is_searched_once_for_all_terms_and_once_for_all_numbers() -> None:
+    watched = Watched("精度は高い。", "GPTの精度は81.3%である。")
+    searched = Concordance(watched)
+    for _ in range(3):
+        found = check(line("GPT、BERT、CNNは81.3%、77%、55%でした。", "精度は高い。"), [1], searched, "ja")
+        assert [complaint.rule for complaint in found] == ["numeral-not-in-evidence"] * 3 + ["term-not-in-evidence"] * 3
+        assert [complaint.en for complaint in found if "[2]" in complaint.en] == [
+            "The number 81.3% is not in its evidence [1]. It stands in [2]: add that to evidence.",
+            "'GPT' is not in its evidence [1]. It stands in [2]: add that to evidence.",
+        ]
+        assert figures("99%の話", searched, Bilingual(ja="題名", en="title"))
+    assert watched.passes == 2
+
+
+def test_a_line_that_keeps_to_its_evidence_needs_no_search() -> None:
+    watched = Watched("精度は高い。", "GPTの精度は81.3%である。")
+    assert check(line("GPTは81.3%。", "GPTの精度は81.3%である。"), [2], Concordance(watched), "ja") == []
+    assert watched.passes == 0
+
+
+def test_the_first_three_sentences_that_have_it_are_named() -> None:
+    several = source("なし。", *["GPTは81人、81台。"] * 5)
+    found = check(line("GPTは81台、81人。", "なし。"), [1], several, "ja")
+    assert [complaint.en.partition("It stands")[2] for complaint in found] == [
+        " in [2][3][4]: add that to evidence."
+    ] * 2

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,11 @@ from peers.author import ScriptedModel
 from hybrid_mcp.errors import AnswerUnusable
 from hybrid_mcp.llm.interface import ChatRequest
 from hybrid_mcp.script.compose import compose
-from hybrid_mcp.script.model import Paper, Script
+from hybrid_mcp.script.model import Paper, Script, SourceSentence
 from hybrid_mcp.script.prompting import Wishes
 from hybrid_mcp.script.rules import RULES
 from hybrid_mcp.script.source import Source, source_of_paper, source_of_text
-from hybrid_mcp.script.untrusted import suspects
+from hybrid_mcp.script.untrusted import Addresses, foreign, suspects
 from hybrid_mcp.script.write import Authored, write
 
 GOOD = json.loads((Path(__file__).parent / "good_script.ja.json").read_text(encoding="utf-8"))
@@ -245,3 +247,25 @@ async def test_the_warning_alone_asks_for_no_correction(japanese_paper: Paper) -
     made, model = await written_by(with_hidden(japanese_paper, EVIL), json.dumps(GOOD))
     assert rules(made.script) == {"instruction-in-source"}
     assert len(model.requests) == 1
+
+
+class Watched(tuple[SourceSentence, ...]):
+    """Sentences that count how often somebody goes through them."""
+
+    passes = 0
+
+    def __iter__(self) -> Iterator[SourceSentence]:
+        self.passes += 1
+        return super().__iter__()
+
+
+def test_a_source_is_searched_once_for_all_addresses() -> None:
+    source = source_of_text("睡眠", "眠りを調べた。資料は https://sleep.example にある。")
+    watched = Watched(source.sentences)
+    given = Addresses(replace(source, sentences=watched), ())
+    assert foreign("アドレスはない。", given, None) == []
+    assert watched.passes == 0
+    for _ in range(3):
+        [complaint] = foreign("https://sleep.example と https://acme.example を見よ。", given, None)
+        assert "acme.example" in complaint.en
+    assert watched.passes == 1

@@ -9,13 +9,13 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hybrid_mcp.artifacts import artifact_id
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script import evidence, retold, ruby, untrusted
-from hybrid_mcp.script.model import Cast, Chapter, Complaint, Line, Script, Section, SourceSentence, Style
+from hybrid_mcp.script.model import Cast, Chapter, Complaint, Line, Script, Section, Style
 from hybrid_mcp.script.phrasing import reading
 from hybrid_mcp.script.source import Source
 
@@ -74,8 +74,10 @@ def assemble(manuscript: Manuscript, source: Source) -> Script:
     by_number = {sentence.number: sentence for sentence in source.sentences}
     seen: Counter[tuple[str, str]] = Counter()
     sections: list[Section] = []
-    found = _around(manuscript, source, by_number)
-    suspects = untrusted.suspects(source)
+    concordance = evidence.Concordance(by_number)
+    suspects = frozenset(untrusted.suspects(source))
+    given = untrusted.Addresses(source, suspects)
+    found = _around(manuscript, concordance, given)
     found += untrusted.warning(suspects)
     for section in manuscript.sections:
         lines: list[Line] = []
@@ -90,8 +92,8 @@ def assemble(manuscript: Manuscript, source: Source) -> Script:
                 evidence=known,
                 spans=tuple(by_number[number].text for number in known),
             )
-            found += evidence.check(line, written.evidence, by_number, manuscript.language)
-            found += untrusted.check(line, suspects, source)
+            found += evidence.check(line, written.evidence, concordance, manuscript.language)
+            found += untrusted.check(line, suspects, given)
             found += _uncast(line, manuscript.cast)
             if manuscript.retold:
                 found += retold.check(line, manuscript.language, source)
@@ -145,18 +147,18 @@ def _without_readings(manuscript: Manuscript) -> Manuscript:
     )
 
 
-def _around(manuscript: Manuscript, source: Source, by_number: Mapping[int, SourceSentence]) -> list[Complaint]:
+def _around(manuscript: Manuscript, source: evidence.Concordance, given: untrusted.Addresses) -> list[Complaint]:
     """What is wrong with the words around the lines."""
     title, hook = Bilingual(ja="題名", en="title"), Bilingual(ja="つかみ", en="hook")
     description = Bilingual(ja="説明", en="description")
     headings = "\n".join((*manuscript.tags, *(section.title for section in manuscript.sections)))
     found: list[Complaint] = []
     for text, where in ((manuscript.title, title), (manuscript.hook, hook), (manuscript.description, description)):
-        found += evidence.figures(text, by_number, where)
-        found += untrusted.foreign(text, source, where)
+        found += evidence.figures(text, source, where)
+        found += untrusted.foreign(text, given, where)
         if manuscript.retold:
             found += retold.recited(text, where)
-    return [*found, *untrusted.foreign(headings, source, Bilingual(ja="見出しやタグ", en="headings or tags"))]
+    return [*found, *untrusted.foreign(headings, given, Bilingual(ja="見出しやタグ", en="headings or tags"))]
 
 
 def _uncast(line: Line, cast: Cast) -> list[Complaint]:

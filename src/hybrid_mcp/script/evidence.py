@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Literal
 
 from hybrid_mcp.languages import Bilingual, Language
@@ -46,6 +47,11 @@ _COUNTER = re.compile(r"[人名件例個本回歳年倍台頭匹種度点群月�
 _RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _UNCERTAINTY = re.compile(r"(\d)\((\d+)\)(\s*%)?")
 _LATIN = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-'][A-Za-z0-9]+)*")
+_SPACE = re.compile(r"\s*")
+_NAMED = 3
+"""Sentences that a complaint names at most."""
+_LOOK_AHEAD = 32
+"""Characters behind a number that tell its unit; the longest is "percentage points"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,50 @@ class Numeral:
 
     def __str__(self) -> str:
         return f"{self.value.normalize():f}{self.unit}"
+
+
+class Concordance:
+    """Where the terms and numerals of a source stand.
+
+    Each is read once, however many lines are checked, and not at all where every line keeps to its evidence.
+    """
+
+    def __init__(self, sentences: Mapping[int, SourceSentence]) -> None:
+        self.sentences = sentences
+
+    @cached_property
+    def last(self) -> int:
+        """The highest number of a sentence."""
+        return max(self.sentences)
+
+    def having_term(self, term: str) -> list[int]:
+        """The first sentences, by number, that have `term`, whatever its case, hyphens and plural."""
+        return self._terms.get(_plain(term), [])
+
+    def having_numeral(self, numeral: Numeral, follows: Iterable[str]) -> list[int]:
+        """The first sentences that have `numeral` with one of the characters `follows` behind it."""
+        return sorted({number for after in follows for number in self._numerals.get((numeral, after), ())})[:_NAMED]
+
+    @cached_property
+    def numerals(self) -> frozenset[Numeral]:
+        """Every number of the source, doubtful ones too."""
+        return frozenset(numeral for numeral, _ in self._numerals)
+
+    @cached_property
+    def _terms(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for number, sentence in self.sentences.items():
+            for term in {_plain(word) for word in _LATIN.findall(sentence.text)}:
+                _note(found.setdefault(term, []), number)
+        return found
+
+    @cached_property
+    def _numerals(self) -> dict[tuple[Numeral, str], list[int]]:
+        found: dict[tuple[Numeral, str], list[int]] = {}
+        for number, sentence in self.sentences.items():
+            for key in set(_read(sentence.text, claims=False)):
+                _note(found.setdefault(key, []), number)
+        return found
 
 
 def numerals(text: str, *, claims: bool = True) -> set[Numeral]:
@@ -91,23 +141,20 @@ def terms(text: str, language: Language) -> set[str]:
     return found
 
 
-def check(
-    line: Line, cited: Iterable[int], source: Mapping[int, SourceSentence], language: Language
-) -> list[Complaint]:
+def check(line: Line, cited: Iterable[int], source: Concordance, language: Language) -> list[Complaint]:
     """What the line says that its spans do not, and where in the source it stands instead.
 
     `cited` is what its writer named as evidence; `line.evidence` is what of that exists.
     """
-    last = max(source)
     complaints = [
         Complaint(
             line=line.id,
             rule="no-such-evidence",
-            ja=f"根拠 [{number}] は出典にありません。番号は 1〜{last} です。",
-            en=f"Evidence [{number}] is not in the source. Numbers run from 1 to {last}.",
+            ja=f"根拠 [{number}] は出典にありません。番号は 1〜{source.last} です。",
+            en=f"Evidence [{number}] is not in the source. Numbers run from 1 to {source.last}.",
         )
         for number in cited
-        if number not in source
+        if number not in source.sentences
     ]
     spans = "\n".join(line.spans)
     supported = numerals(spans, claims=False)
@@ -119,8 +166,7 @@ def check(
         known = {_plain(word) for word in _LATIN.findall(unicodedata.normalize("NFKC", spans))}
         for term in sorted(terms(line.shown, language)):
             if _plain(term) not in known:
-                where = [n for n, s in source.items() if _plain(term) in {_plain(w) for w in _LATIN.findall(s.text)}]
-                ja, en = _elsewhere(where)
+                ja, en = _elsewhere(source.having_term(term))
                 complaints.append(
                     Complaint(
                         line=line.id,
@@ -139,9 +185,9 @@ def grounded_share(lines: Iterable[Line]) -> float:
     return round(sum(length for length, grounded in everything if grounded) / total, 4) if total else 0.0
 
 
-def figures(text: str, source: Mapping[int, SourceSentence], where: Bilingual) -> list[Complaint]:
+def figures(text: str, source: Concordance, where: Bilingual) -> list[Complaint]:
     """The numbers of a title, hook or description that stand nowhere in the source."""
-    known = {numeral for sentence in source.values() for numeral in numerals(sentence.text, claims=False)}
+    said = numerals(text)
     return [
         Complaint(
             line=None,
@@ -149,13 +195,11 @@ def figures(text: str, source: Mapping[int, SourceSentence], where: Bilingual) -
             ja=f"{where.ja}の数「{numeral}」は出典にありません。消すか、出典どおりに直してください。",
             en=f"The number {numeral} in the {where.en} stands nowhere in the source: remove it or correct it.",
         )
-        for numeral in sorted(numerals(text) - known, key=str)
+        for numeral in sorted(said - source.numerals if said else (), key=str)
     ]
 
 
-def _numeral_complaint(
-    line: Line, numeral: Numeral, supported: set[Numeral], source: Mapping[int, SourceSentence]
-) -> Complaint:
+def _numeral_complaint(line: Line, numeral: Numeral, supported: set[Numeral], source: Concordance) -> Complaint:
     for other in sorted(supported, key=str):
         if other.value == numeral.value:
             return Complaint(
@@ -166,11 +210,7 @@ def _numeral_complaint(
             )
     # The same number of something else (2型, 2年) is no evidence: what follows it must agree.
     follows = {after for found, after in _read(line.shown, claims=True) if found == numeral}
-    where = [
-        number
-        for number, sentence in source.items()
-        if any(found == numeral and after in follows for found, after in _read(sentence.text, claims=False))
-    ]
+    where = source.having_numeral(numeral, follows)
     ja, en = _elsewhere(where)
     if not line.grounded:
         return Complaint(
@@ -190,13 +230,18 @@ def _numeral_complaint(
 def _elsewhere(where: list[int]) -> tuple[str, str]:
     if where:
         return (
-            f"{_list(where[:3])} にあります。evidence に加えてください。",
-            f"It stands in {_list(where[:3])}: add that to evidence.",
+            f"{_list(where)} にあります。evidence に加えてください。",
+            f"It stands in {_list(where)}: add that to evidence.",
         )
     return (
         "出典のどこにもありません。消すか、出典どおりに直してください。",
         "It stands nowhere in the source: remove it or correct it.",
     )
+
+
+def _note(places: list[int], number: int) -> None:
+    if len(places) < _NAMED:
+        places.append(number)
 
 
 def _list(numbers: Iterable[int]) -> str:
@@ -216,7 +261,9 @@ def _read(text: str, *, claims: bool) -> Iterator[tuple[Numeral, str]]:
     text = _UNCERTAINTY.sub(r"\1\3 (\2)", text)
     for match in _NUMERAL.finditer(text):
         surface = match.group()
-        after = text[match.end() :].lstrip()
+        # Not the whole rest: a sentence of a thousand numbers must not take quadratic time.
+        behind = _SPACE.match(text, match.end()).end()  # type: ignore[union-attr]
+        after = text[behind : behind + _LOOK_AHEAD]
         if match["arabic"]:
             value = _arabic(surface, match["scale"])
         elif match["kanji"]:

@@ -12,6 +12,7 @@ import binascii
 import re
 import unicodedata
 from collections.abc import Collection, Iterator
+from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
@@ -155,9 +156,25 @@ def warning(numbers: Collection[int]) -> list[Complaint]:
     ]
 
 
-def check(line: Line, numbers: Collection[int], source: Source) -> list[Complaint]:
+class Addresses:
+    """The web and mail addresses a source gives, those in sentences that read like instructions left out."""
+
+    def __init__(self, source: Source, suspects: Collection[int]) -> None:
+        self._source = source
+        self._suspects = frozenset(suspects)
+
+    def __contains__(self, address: str) -> bool:
+        return _bare(address) in self._text
+
+    @cached_property
+    def _text(self) -> str:
+        """Joined at the first address that is asked for; few scripts have one."""
+        return " ".join(_trusted(self._source, self._suspects))
+
+
+def check(line: Line, numbers: Collection[int], given: Addresses) -> list[Complaint]:
     """Whether a line repeats such a sentence, or sends people somewhere the source does not."""
-    complaints = foreign(line.text, source, None, line=line.id, numbers=numbers)
+    complaints = foreign(line.text, given, None, line=line.id)
     if cited := [number for number in line.evidence if number in numbers]:
         named = "".join(f"[{number}]" for number in cited)
         complaints.append(
@@ -172,19 +189,9 @@ def check(line: Line, numbers: Collection[int], source: Source) -> list[Complain
     return complaints
 
 
-def foreign(
-    text: str,
-    source: Source,
-    where: Bilingual | None,
-    *,
-    line: str | None = None,
-    numbers: Collection[int] | None = None,
-) -> list[Complaint]:
+def foreign(text: str, given: Addresses, where: Bilingual | None, *, line: str | None = None) -> list[Complaint]:
     """The web and mail addresses of `text` that the source does not give, or gives only in such a sentence."""
     found = [match.group().rstrip(".,;:!?)]}>\"'") for match in _ADDRESS.finditer(plain(text))]
-    if not found:
-        return []
-    trusted = " ".join(_trusted(source, suspects(source) if numbers is None else numbers))
     place = Bilingual(ja=f"{where.ja}の" if where else "", en=f" in the {where.en}" if where else "")
     return [
         Complaint(
@@ -194,7 +201,7 @@ def foreign(
             en=f"The address {address}{place.en} is not one of the source's. Remove it.",
         )
         for address in dict.fromkeys(found)
-        if _bare(address) not in trusted
+        if address not in given
     ]
 
 
