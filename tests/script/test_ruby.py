@@ -106,3 +106,17 @@ def test_places_are_inside_the_shown_text_in_order_and_nothing_else_is_lost(text
         place = reading.end
     if not readings:
         assert plain == text
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [("1,000,000", "1,000,000"), ("a-a-a", "a-a-a"), ("--a", "-a"), ("1.a", "a"), ("1.-a", "-a"), ("a--a", "-a")],
+)
+def test_a_latin_word_begins_at_its_first_letter(text: str, word: str) -> None:
+    assert read(f"{text}《よみ》") == [(word, "よみ")]
+
+
+@pytest.mark.parametrize("run", ["1,000,", "a-", "’a", "1.5，", "-", "字ヶ", "アヶ"])
+def test_a_long_run_before_a_bracket_is_tried_once(run: str) -> None:
+    endless = run * (600_000 // len(run)) + "…《よみ》"
+    assert ruby.annotated(endless) == (endless, ())

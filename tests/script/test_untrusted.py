@@ -249,7 +249,7 @@ async def test_the_warning_alone_asks_for_no_correction(japanese_paper: Paper) -
     assert len(model.requests) == 1
 
 
-class Watched(tuple[SourceSentence, ...]):
+class Watched(tuple[SourceSentence, ...]):  # noqa: SLOT001 - it counts, which takes a dictionary
     """Sentences that count how often somebody goes through them."""
 
     passes = 0

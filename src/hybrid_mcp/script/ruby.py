@@ -21,10 +21,12 @@ _KANJI: Final = "一-鿿㐀-䶿豈-﫿\U00020000-\U0003ffff々〆〇ヶ"
 _KATAKANA: Final = "ァ-ヵヷ-ヺー"
 _LATIN: Final = "A-Za-zÀ-ÖØ-öø-ɏＡ-Ｚａ-ｚ0-9０-９"
 _WORD: Final = rf"(?:[{_LATIN}]|(?<=[0-9０-９])[.,．，](?=[0-9０-９])|['’\-](?=[{_LATIN}]))"
+# Not inside a word: behind its hyphen, or the comma of its number.
+_WORD_START: Final = rf"(?<![{_LATIN}])(?!(?<=['’\-])[{_LATIN}]|(?<=[0-9０-９][.,．，])[0-9０-９])"
 # Every run is tried once, from its start: a text of one endless run must not take quadratic time.
 _ANNOTATION: Final = re.compile(
     rf"(?:｜(?P<marked>[^｜《》、。！？!?…\n]{{1,40}})"
-    rf"|(?P<base>(?<![{_KANJI}])[{_KANJI}]++|(?<![{_KATAKANA}ヶ])[{_KATAKANA}ヶ]++|(?<![{_LATIN}]){_WORD}++))"
+    rf"|(?P<base>(?<![{_KANJI}])[{_KANJI}]++|(?<![{_KATAKANA}ヶ])[{_KATAKANA}ヶ]++|{_WORD_START}{_WORD}++))"
     r"《(?P<reading>[^《》\n]{1,80})》"
 )
 _KANA: Final = re.compile(r"[ 　・]*[ぁ-ゖァ-ヺー][ぁ-ゖァ-ヺー 　・]*")
