@@ -25,7 +25,7 @@ from hybrid_mcp.tts.interface import LineCue, PhraseCue, Prosody, Voice
 from hybrid_mcp.tts.speak import OnSpoken, SpokenLine, speak
 from hybrid_mcp.tts.studio import Studio
 
-_LAYOUT = 3
+_LAYOUT = 4
 """Raised when the files of an episode change, so that old folders are not taken for new ones."""
 _EMBED_SECONDS = 15 * 60
 """Longest recording that is put into the report itself (about 4 MB); a longer one is linked."""
@@ -101,7 +101,7 @@ async def _make(
 
     def write() -> int:
         """Everything but the sound; the number of cues."""
-        shown = subtitles.cues(_timed(timeline), narration.language)
+        shown = subtitles.cues(_timed(timeline), narration.language, timeline.duration)
         draft.write_text("narration.srt", subtitles.srt(shown))
         draft.write_text("narration.vtt", subtitles.vtt(shown))
         draft.write_text("credits.txt", _credits(credits_, terms))
