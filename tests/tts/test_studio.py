@@ -187,6 +187,12 @@ async def test_another_rate_keeps_length_pitch_and_places(first: Tones, rate: in
     assert np.argmax(spectrum) * rate / len(other.samples) == pytest.approx(440, abs=3)
 
 
+async def test_what_has_no_sound_has_none_at_another_rate() -> None:
+    silence = Speech(np.zeros(0, np.float32), 24_000, ((0, 0), (0, 0)))
+    other = await in_rate(silence, 48_000)
+    assert (other.sample_rate, len(other.samples), other.bounds) == (48_000, 0, silence.bounds)
+
+
 async def test_the_first_line_is_there_while_the_second_is_still_being_spoken(first: Tones) -> None:
     go_on = asyncio.Event()
     usual = first.speak

@@ -12,6 +12,8 @@ async def in_rate(speech: Speech, sample_rate: int) -> Speech:
     """The same speech at another rate; places are moved to the nearest sample."""
     if speech.sample_rate == sample_rate:
         return speech
+    if not len(speech.samples):  # FFmpeg takes no frame of nothing
+        return dataclasses.replace(speech, sample_rate=sample_rate)
     return await in_thread(lambda: _resampled(speech, sample_rate))
 
 
