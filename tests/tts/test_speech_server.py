@@ -391,6 +391,7 @@ async def test_a_server_that_keeps_failing_is_unavailable(server: Scripted, open
         sends(b"<html>Not a speech server</html>", "text/html"),
         sends(wav(hum(TEXT))[:30]),
         sends(wav(hum(TEXT), rate=300)),
+        sends(wav(hum(TEXT))[:20] + b"\xfd\xfe" + wav(hum(TEXT))[22:]),  # a codec of nobody's
     ],
 )
 async def test_an_answer_that_is_no_audio_is_refused(server: Scripted, opened: Open, reply: Reply) -> None:
@@ -406,6 +407,19 @@ async def test_an_answer_far_too_long_for_a_sentence_is_cut(
     assert "too long" in await refusal(opened(), AnswerUnusable)
     async with asyncio.timeout(30):
         await server.left.wait()
+
+
+async def test_little_that_unpacks_to_far_too_much_is_refused(server: Scripted, opened: Open) -> None:
+    file, minutes, rate = io.BytesIO(), 12, 8_000
+    with av.open(file, "w", format="flac") as container:
+        stream = container.add_stream("flac", rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 60 * rate), np.int16), format="s16", layout="mono")
+        frame.sample_rate = rate
+        for one in [*[frame] * minutes, None]:
+            container.mux(stream.encode(one))
+    assert len(file.getvalue()) < 100_000
+    server.script = [sends(file.getvalue(), "audio/flac")]
+    assert "too long" in await refusal(opened(), AnswerUnusable)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(404, EngineUnavailable), (302, EngineUnavailable), (418, EngineError)])

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -44,6 +45,8 @@ _FORMATS = "wav,w64,flac,mp3,ogg,aac,mov"
 """FFmpeg's demuxers of what such servers send, also when they ignore what they are asked for."""
 _MARKS = ",.;:!?…，．；：！？、。"
 _CLOSING = "」』）)]】”’\"' \n"
+_LONGEST = 600
+"""Seconds; a flac of silence that many times over fits in a few kilobytes."""
 _RATES = range(8_000, 192_001)
 _AWAY = (408, 409, 425, 429)
 _GATEWAY = (502, 503, 504)
@@ -149,6 +152,8 @@ class OpenAISpeech:
                     en=f"What the speech server {_place(self._url)} sent is not audio that can be read. Is there a "
                     "server with /v1/audio/speech behind HYBRID_MCP_SPEECH__URL?",
                 ) from error
+            if len(samples) > _LONGEST * rate:
+                raise self._too_long()
         return await in_thread(lambda: _speech(samples, rate, weights, prosody))
 
     async def close(self) -> None:
@@ -221,11 +226,7 @@ class OpenAISpeech:
                 async for piece in pieces:
                     sound += piece
                     if len(sound) > _MOST_BYTES:
-                        raise AnswerUnusable(
-                            ja=f"音声サーバー {_place(self._url)} の答えが、一文にしては長すぎます。サーバーを確かめてください。",
-                            en=f"What the speech server {_place(self._url)} sent is too long for a sentence. Look at "
-                            "the server.",
-                        )
+                        raise self._too_long()
         return bytes(sound)
 
     @contextlib.contextmanager
@@ -313,6 +314,12 @@ class OpenAISpeech:
             "running, and whether HYBRID_MCP_SPEECH__URL is right.",
         )
 
+    def _too_long(self) -> AnswerUnusable:
+        return AnswerUnusable(
+            ja=f"音声サーバー {_place(self._url)} の答えが、一文にしては長すぎます。サーバーを確かめてください。",
+            en=f"What the speech server {_place(self._url)} sent is too long for a sentence. Look at the server.",
+        )
+
     def _not_this_api(self) -> EngineUnavailable:
         return EngineUnavailable(
             ja=f"{_place(self._url)} に /audio/speech はありません。HYBRID_MCP_SPEECH__URL を確かめてください (たいてい /v1 で終わります)。",
@@ -352,6 +359,8 @@ def _models(answer: httpx2.Response) -> tuple[str, ...]:
 def _decoded(answer: bytes) -> tuple[Samples, int]:
     """Mono samples and their rate. Blocks. FFmpeg reads WAVs whose header was written before their length was known.
 
+    What is longer than `_LONGEST` is broken off a little behind it.
+
     Raises:
         ValueError: not audio, or of an absurd rate.
     """
@@ -361,13 +370,20 @@ def _decoded(answer: bytes) -> tuple[Samples, int]:
     try:
         opened: Any = av.open(io.BytesIO(answer), metadata_errors="ignore", options={"format_whitelist": _FORMATS})
         with opened as container:
-            rate = container.streams.audio[0].rate if container.streams.audio else 0
+            # A stream of a codec that FFmpeg does not know has no context, and then not even a rate.
+            stream = next((one for one in container.streams.audio if one.codec_context), None)
+            rate = stream.rate if stream else 0
             if rate not in _RATES:
                 raise ValueError(f"a rate of {rate} Hz")
             mono = av.AudioResampler(format="flt", layout="mono", rate=rate)
-            frames = [*container.decode(audio=0), None]
-            pieces = [piece.to_ndarray()[0] for frame in frames for piece in mono.resample(frame)]
-    except av.error.FFmpegError as error:
+            pieces: list[Samples] = []
+            length = 0
+            for frame in chain(container.decode(stream), [None]):
+                pieces += (piece.to_ndarray()[0] for piece in mono.resample(frame))
+                length += frame.samples if frame else 0
+                if length > _LONGEST * rate:
+                    break
+    except (av.error.FFmpegError, RuntimeError) as error:  # of FFmpeg, and of PyAV about what it found
         raise ValueError(str(error)) from error
     samples = np.concatenate([np.zeros(0, np.float32), *pieces])
     return np.nan_to_num(samples), rate
