@@ -11,6 +11,7 @@ import pytest
 from conftest import held
 from hypothesis import given
 from hypothesis import strategies as st
+from peers.scripted import Reply, Scripted, serving
 from peers.voicevox import SPEAKERS, ScriptedEngine, voicevox_engine
 
 from hybrid_mcp.backend import Backend
@@ -578,6 +579,25 @@ async def test_somebody_else_at_the_address_is_recognised(engine: ScriptedEngine
     engine.version = {"ollama": "1"}  # type: ignore[assignment]
     with pytest.raises(EngineError, match="not VOICEVOX's API"):
         await voicevox.check()
+
+
+async def test_a_sound_without_end_is_not_kept(engine: ScriptedEngine, voicevox: Voicevox) -> None:
+    engine.sound = lambda wav: wav + bytes(65 << 20)
+    with pytest.raises(EngineError, match="not VOICEVOX's API"):
+        await say(voicevox, "はい。")
+
+
+async def test_an_answer_without_end_is_not_kept(engine: ScriptedEngine, voicevox: Voicevox) -> None:
+    engine.version = "0" * (17 << 20)
+    with pytest.raises(EngineError, match="not VOICEVOX's API"):
+        await voicevox.check()
+
+
+@pytest.mark.parametrize("status", [200, 422, 500])
+async def test_an_answer_too_deep_to_be_read_is_an_error_of_the_engine(adapters: list[Voicevox], status: int) -> None:
+    async with serving(Scripted(), lambda _: Reply((b"[" * 200_000,), status)) as server:
+        with pytest.raises(EngineError, match="voicevox"):
+            await adapter(server.url, adapters).check()
 
 
 async def test_no_error_repeats_the_text_or_a_password(engine: ScriptedEngine, adapters: list[Voicevox]) -> None:

@@ -22,6 +22,9 @@ _VERSION_WITHIN = 2.0
 """Seconds in which an engine that is there says its version."""
 _AWAY = (429, 502, 503, 504)
 _LACKING = (404, 405, 501)
+_MOST_JSON = 16 << 20
+_MOST_SOUND = 64 << 20
+"""Bytes of an answer: many times those of a manifest with its licences, and of a sentence."""
 _WORDS = 200
 """Characters of what the engine says about an error that are passed on."""
 
@@ -101,7 +104,7 @@ class VoicevoxClient:
         """The sound of a query, as a WAV file; `upspeak` lets questions rise."""
         params = {"speaker": style, "enable_interrogative_upspeak": upspeak}
         body = query.model_dump(by_alias=True, exclude_none=True)
-        return (await self._asked("POST", "/synthesis", params=params, json=body)).content
+        return (await self._asked("POST", "/synthesis", _MOST_SOUND, params=params, json=body)).content
 
     async def close(self) -> None:
         """Close the connections."""
@@ -109,16 +112,37 @@ class VoicevoxClient:
             await self._opened.aclose()
             self._opened = None
 
-    async def _asked(self, method: str, path: str, **arguments: Any) -> httpx2.Response:
-        return self._judged(await self._sent(method, path, **arguments))
+    async def _asked(self, method: str, path: str, most: int = _MOST_JSON, **arguments: Any) -> httpx2.Response:
+        return self._judged(await self._sent(method, path, most, **arguments))
 
-    async def _sent(self, method: str, path: str, **arguments: Any) -> httpx2.Response:
+    async def _sent(self, method: str, path: str, most: int = _MOST_JSON, **arguments: Any) -> httpx2.Response:
         client = self._opened or self._open()
         with self._translated():
-            answer = await client.request(method, path, **arguments)
+            try:
+                request = client.build_request(method, path, **arguments)
+            except ValueError as error:  # numbers that no JSON has, among the fields that only pass through
+                raise self._strange() from error
+            answer = await self._answer(client, request, most)
             if answer.status_code == httpx2.codes.INTERNAL_SERVER_ERROR:  # memory ran out, or it never works
-                answer = await client.request(method, path, **arguments)
+                answer = await self._answer(client, request, most)
             return answer
+
+    async def _answer(self, client: httpx2.AsyncClient, request: httpx2.Request, most: int) -> httpx2.Response:
+        """Status and body, as sent.
+
+        Raises:
+            EngineError: the body is longer than `most` bytes.
+        """
+        answer = await client.send(request, stream=True)
+        try:
+            body = bytearray()
+            async for piece in answer.aiter_raw():
+                body += piece
+                if len(body) > most:
+                    raise self._strange()
+        finally:
+            await answer.aclose()
+        return httpx2.Response(answer.status_code, content=bytes(body))
 
     def _open(self) -> httpx2.AsyncClient:
         try:
@@ -127,6 +151,8 @@ class VoicevoxClient:
             raise self._no_address() from error
         # A sentence is answered when it is spoken, not before: its end is the guard's deadline.
         self._opened.timeout = httpx2.Timeout(None, connect=_CONNECT_WITHIN)
+        # What is small when it arrives must not grow afterwards.
+        self._opened.headers["accept-encoding"] = "identity"
         return self._opened
 
     @contextmanager
@@ -137,8 +163,6 @@ class VoicevoxClient:
             raise self._no_address() from error
         except httpx2.TransportError as error:
             raise self._unavailable(type(error).__name__) from error
-        except httpx2.DecodingError as error:
-            raise self._strange() from error
 
     def _judged(self, answer: httpx2.Response) -> httpx2.Response:
         """The answer, if it is one.
@@ -207,7 +231,7 @@ def _words(answer: httpx2.Response) -> str:
     """What the engine says, without the input that FastAPI repeats."""
     try:
         detail = json.loads(answer.content)["detail"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return answer.reason_phrase
     if isinstance(detail, list):
         detail = "; ".join(
