@@ -1,6 +1,7 @@
 """VOICEVOX's adapter, against a scripted engine that checks requests and keeps the rule of durations by itself."""
 
 import asyncio
+import math
 import wave
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peers.scripted import Reply, Scripted, serving
 from peers.voicevox import SPEAKERS, ScriptedEngine, voicevox_engine
+from pydantic import ValidationError
 
 from hybrid_mcp.backend import Backend
 from hybrid_mcp.config import Outgoing, TextToSpeech
@@ -25,7 +27,7 @@ from hybrid_mcp.tts.speak import SpokenLine, speak
 from hybrid_mcp.tts.studio import Studio
 from hybrid_mcp.tts.voicevox import Voicevox
 from hybrid_mcp.tts.voicevox_frames import frames
-from hybrid_mcp.tts.voicevox_query import AccentPhrase, AudioQuery, Mora
+from hybrid_mcp.tts.voicevox_query import AccentPhrase, AudioQuery, Manifest, Mora
 
 pytestmark = pytest.mark.slow
 
@@ -375,6 +377,12 @@ async def test_a_sound_in_another_form_is_refused(
         await say(voicevox, "はい。")
 
 
+async def test_a_sound_that_ends_in_half_a_sample_is_refused(engine: ScriptedEngine, voicevox: Voicevox) -> None:
+    engine.sound = lambda wav: wav[:-1]
+    with pytest.raises(EngineError, match="16-bit PCM"):
+        await say(voicevox, "はい。")
+
+
 # Several at once
 
 
@@ -651,6 +659,29 @@ def test_every_phoneme_is_rounded_by_itself(lengths: list[float], speed: float, 
     alone = [frames(query([one], speed_scale=speed), frame_rate=93.75, upspeak=False).total for one in lengths]
     assert counted.phrases[0].moras == tuple(alone)
     assert counted.total == counted.before + sum(alone)
+
+
+@pytest.mark.parametrize(
+    "manifest", [{"rate": 0}, {"rate": -24_000}, {"rate": 4_000_000_000}], ids=["none", "backwards", "far too fast"]
+)
+async def test_voices_of_an_impossible_rate_are_not_offered(adapters: list[Voicevox], manifest: dict[str, int]) -> None:
+    async with voicevox_engine(**manifest) as engine:
+        with pytest.raises(EngineError, match="not VOICEVOX's API"):
+            await adapter(engine.url, adapters).voices()
+
+
+@pytest.mark.parametrize("length", [math.nan, math.inf, -1.0, 1e9])
+def test_a_mora_of_impossible_length_is_none(length: float) -> None:
+    with pytest.raises(ValidationError):
+        Mora(text="ア", vowel="a", vowel_length=length, pitch=5)
+
+
+@pytest.mark.parametrize("rate", [0, -93.75, 1e-300, math.nan, math.inf])
+def test_frames_of_impossible_length_are_none(rate: float) -> None:
+    manifest = {"name": "", "brand_name": "", "default_sampling_rate": 24_000, "supported_features": {}}
+    assert Manifest.model_validate(manifest | {"frame_rate": 93.75})
+    with pytest.raises(ValidationError):
+        Manifest.model_validate(manifest | {"frame_rate": rate})
 
 
 def replace_styles(speaker: dict[str, object], styles: list[tuple[int, str]]) -> dict[str, object]:

@@ -261,11 +261,11 @@ def _decoded(sound: bytes, rate: int, name: str) -> Samples:
         with wave.open(io.BytesIO(sound)) as file:
             form = (file.getnchannels(), 8 * file.getsampwidth(), file.getframerate())
             data = file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as error:  # also for floating point, which `wave` does not read
+        if form == (1, 16, rate):
+            return _samples(data)
+    except (wave.Error, EOFError, ValueError, RuntimeError) as error:  # not PCM, cut off, half a sample, a wild chunk
         raise _unwanted(name, str(error), rate) from error
-    if form != (1, 16, rate):
-        raise _unwanted(name, "{} ch, {} bit, {} Hz".format(*form), rate)
-    return _samples(data)
+    raise _unwanted(name, "{} ch, {} bit, {} Hz".format(*form), rate)
 
 
 def _samples(data: bytes) -> Samples:

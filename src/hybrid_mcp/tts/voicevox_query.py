@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
+from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +13,10 @@ from hybrid_mcp.errors import InvalidInput
 from hybrid_mcp.script.model import Phrase
 from hybrid_mcp.tts.interface import Prosody
 
+# No number of an engine's is believed that would end in sound of hours, or in a division by zero.
+_Seconds: TypeAlias = Annotated[float, Field(ge=0, le=600)]
+_Ratio: TypeAlias = Annotated[float, Field(ge=0, le=100)]
+_Rate: TypeAlias = Annotated[int, Field(ge=8_000, le=192_000)]
 _FRAME_RATE = 93.75
 _SEMITONE = math.log(2) / 12
 # Behind these the engine pauses by itself.
@@ -23,7 +28,7 @@ _MAY_PAUSE = re.compile(r"(?!(?<=[0-9])[.,](?=[0-9]))\W")
 class _Exchanged(BaseModel):
     """Fields of other engines that we do not know come back as they were."""
 
-    model_config = ConfigDict(extra="allow", populate_by_name=True)
+    model_config = ConfigDict(extra="allow", populate_by_name=True, allow_inf_nan=False)
 
 
 class Mora(_Exchanged):
@@ -31,9 +36,9 @@ class Mora(_Exchanged):
 
     text: str
     consonant: str | None = None
-    consonant_length: float | None = None
+    consonant_length: _Seconds | None = None
     vowel: str
-    vowel_length: float
+    vowel_length: _Seconds
     pitch: float
 
 
@@ -54,11 +59,11 @@ class AudioQuery(_Exchanged):
     pitch_scale: float = Field(alias="pitchScale")
     intonation_scale: float = Field(alias="intonationScale")
     volume_scale: float = Field(alias="volumeScale")
-    pre_phoneme_length: float = Field(alias="prePhonemeLength")
-    post_phoneme_length: float = Field(alias="postPhonemeLength")
-    pause_length: float | None = Field(None, alias="pauseLength")
-    pause_length_scale: float = Field(1.0, alias="pauseLengthScale")
-    output_sampling_rate: int = Field(alias="outputSamplingRate")
+    pre_phoneme_length: _Seconds = Field(alias="prePhonemeLength")
+    post_phoneme_length: _Seconds = Field(alias="postPhonemeLength")
+    pause_length: _Seconds | None = Field(None, alias="pauseLength")
+    pause_length_scale: _Ratio = Field(1.0, alias="pauseLengthScale")
+    output_sampling_rate: _Rate = Field(alias="outputSamplingRate")
     output_stereo: bool = Field(alias="outputStereo")
 
     @property
@@ -85,8 +90,8 @@ class Manifest(_Exchanged):
 
     name: str
     brand_name: str
-    default_sampling_rate: int
-    frame_rate: float = _FRAME_RATE
+    default_sampling_rate: _Rate
+    frame_rate: float = Field(_FRAME_RATE, ge=1, le=10_000)
     terms_of_service: str = ""
     supported_features: Features
 
