@@ -519,6 +519,20 @@ async def test_a_restart_in_the_middle_of_work_is_waited_for(engine: ScriptedEng
     assert len(engine.asked("/speakers")) == 2  # it may have come back with others
 
 
+async def test_an_engine_that_is_back_is_asked_although_the_guard_lets_it_rest(
+    engine: ScriptedEngine, adapters: list[Voicevox]
+) -> None:
+    voicevox = adapter(engine.url, adapters, failures=1, rest=3600, remember=0, patience=5)
+    await voicevox.voices()
+    engine.hold()
+    speaking = asyncio.create_task(say(voicevox, "はい。"))
+    await engine.until(lambda: engine.at_once == 1)
+    await engine.die()
+    await engine.start()
+    engine.release()
+    assert (await speaking).samples.size
+
+
 async def test_an_engine_that_stays_away_is_named_with_what_to_do(
     engine: ScriptedEngine, adapters: list[Voicevox]
 ) -> None:

@@ -185,6 +185,14 @@ class Voicevox:
             async with self._backend.call(operation):
                 return await work()
 
+        async def once_more() -> T:
+            try:
+                return await attempt()
+            except EngineUnavailable:
+                # Perhaps only the guard lets it rest still: it stops as soon as the engine says that it is back.
+                await self.check()
+                return await attempt()
+
         try:
             return await attempt()
         except EngineUnavailable as error:
@@ -197,7 +205,7 @@ class Voicevox:
                 EngineUnavailable, attempts=None, timeout=self._patience, wait_initial=0.1, wait_max=1, wait_jitter=0.1
             ):
                 with again:
-                    return await attempt()
+                    return await once_more()
         except EngineUnavailable as error:  # which may be only that the guard lets it rest
             raise away from error
         raise AssertionError  # the last attempt raised
