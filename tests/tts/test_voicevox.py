@@ -126,6 +126,22 @@ async def test_the_catalogue_is_asked_once_until_the_engine_is_another(
     assert "0.26.0" in await voicevox.identity()
 
 
+async def test_voices_installed_while_the_engine_runs_are_there_a_minute_later(engine: ScriptedEngine) -> None:
+    now = 1000.0
+    backend = Backend("voicevox", parallel=1, deadline=60)
+    voicevox = Voicevox("voicevox", engine.url, TextToSpeech(), Egress(Outgoing()), backend, clock=lambda: now)
+    try:
+        engine.speakers = SPEAKERS[:1]
+        assert len(await voicevox.voices()) == 2
+        engine.speakers = SPEAKERS
+        now += 59
+        assert len(await voicevox.voices()) == 2
+        now += 2
+        assert len(await voicevox.voices()) == 7
+    finally:
+        await voicevox.close()
+
+
 async def test_terms_are_the_speakers_and_the_engines_without_portraits(
     engine: ScriptedEngine, voicevox: Voicevox
 ) -> None:

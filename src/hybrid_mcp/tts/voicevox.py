@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
 import wave
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ Runs = list[tuple[str, bool]]
 """A phrase as text, and kana with accents (True)."""
 
 _LICENCE = "利用規約 / terms of use"
+_BELIEVED = 60.0
+"""Seconds for which an engine has the voices it had: people install others while it runs."""
 _TERMS = 1500
 """Characters that are shown of terms of use, of the speaker's and of the engine's each."""
 
@@ -44,6 +47,8 @@ class _Catalogue:
     voices: tuple[Voice, ...]
     speakers: dict[str, str]
     """Id of a voice: uuid of its speaker."""
+    asked: float
+    """When it was asked, by the adapter's clock."""
 
 
 class Voicevox:
@@ -53,7 +58,15 @@ class Voicevox:
     is `/cancellable_synthesis`, an experiment that engines have switched off. Cancelling drops the connection.
     """
 
-    def __init__(self, name: str, url: str, settings: TextToSpeech, egress: Egress, backend: Backend) -> None:
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        settings: TextToSpeech,
+        egress: Egress,
+        backend: Backend,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Nothing is opened.
 
         Args:
@@ -62,11 +75,13 @@ class Voicevox:
             settings: how long it is waited for when it stops in the middle of work.
             egress: where its HTTP client comes from.
             backend: its guard.
+            clock: seconds, rising.
         """
         self._name = name
         self._patience = settings.patience
         self._client = VoicevoxClient(name, url, egress)
         self._backend = backend
+        self._clock = clock
         self._known: _Catalogue | None = None
         self._was_away = False
 
@@ -165,14 +180,16 @@ class Voicevox:
         return Health(version=await self._client.version())
 
     async def _catalogue(self) -> _Catalogue:
-        """What the engine offers; asked again when its version changed or it was away."""
+        """What the engine offers; asked again when its version changed, it was away, or a minute has passed."""
         health = await self.check()
-        if self._known is None or self._was_away or self._known.version != health.version:
+        now = self._clock()
+        known = None if self._was_away else self._known
+        if known is None or known.version != health.version or now - known.asked >= _BELIEVED:
             async with self._backend.call("speakers"):
                 manifest, speakers = await self._client.manifest(), await self._client.speakers()
-            self._known = _catalogue(self._name, health.version, manifest, speakers)
+            self._known = known = _catalogue(self._name, health.version, manifest, speakers, now)
             self._was_away = False
-        return self._known
+        return known
 
     async def _patiently(self, operation: str, work: Callable[[], Awaitable[T]]) -> T:
         """`work` under the guard, and again for as long as people wait for an engine that went away.
@@ -211,7 +228,9 @@ class Voicevox:
         raise AssertionError  # the last attempt raised
 
 
-def _catalogue(name: str, engine_version: str, manifest: Manifest, speakers: Sequence[Speaker]) -> _Catalogue:
+def _catalogue(
+    name: str, engine_version: str, manifest: Manifest, speakers: Sequence[Speaker], asked: float
+) -> _Catalogue:
     voices: dict[str, Voice] = {}
     uuids: dict[str, str] = {}
     for speaker in speakers:
@@ -236,7 +255,7 @@ def _catalogue(name: str, engine_version: str, manifest: Manifest, speakers: Seq
                 style=style.name,
                 key=str(style.id),
             )
-    return _Catalogue(engine_version, manifest, tuple(voices.values()), uuids)
+    return _Catalogue(engine_version, manifest, tuple(voices.values()), uuids, asked)
 
 
 def _runs(spoken: str) -> Runs:
