@@ -100,6 +100,13 @@ _ADDRESS: Final = re.compile(
     r"|ドット\s?(?:コム|ネット|ジェーピー|オルグ)|\bdot (?:com|net|org|jp)\b",
     re.ASCII | re.IGNORECASE,
 )
+# What no screen shows though Unicode calls it a mark or a letter: joiners, fillers and variation selectors.
+_IGNORABLE: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+# A sign before a number compares: p < 0.05, x <= y. Any other may open a tag, with whatever stands between.
+_TAG: Final = re.compile(r"<(?!=|\s?[-−+±~]?\.?\d)")
+_TURN: Final = re.compile(r"\[(?=[\s/]{0,3}INST\s?\])", re.IGNORECASE)
 _SHARED_WORDS: Final = 8
 """Words in a row that a line cannot share with our rules by chance."""
 _WORD: Final = re.compile(r"[a-z0-9']+|[^\W\d_a-z]")
@@ -127,16 +134,13 @@ def suspects(source: Source) -> tuple[int, ...]:
 
 def defused(text: str) -> str:
     """`text` on one line, without invisible characters and without anything that looks like a tag or a turn."""
-    seen = "".join(char for char in text if unicodedata.category(char) != "Cf")
-    seen = re.sub(r"<(?=[A-Za-z/|!?<])", "＜", " ".join(seen.split()))
-    return re.sub(r"\[(?=/?INST\])", "［", seen)
+    return _TURN.sub("［", _TAG.sub("＜", " ".join(_visible(text).split())))
 
 
 def plain(text: str) -> str:
     """`text` as a model may read it: hidden letters made visible, invisible ones dropped, one width."""
     shown = "".join(chr(ord(char) - 0xE0000) if "\U000e0020" <= char <= "\U000e007e" else char for char in text)
-    shown = "".join(char for char in unicodedata.normalize("NFKC", shown) if unicodedata.category(char) != "Cf")
-    return " ".join(shown.split())
+    return " ".join(_visible(unicodedata.normalize("NFKC", shown)).split())
 
 
 def warning(numbers: Collection[int]) -> list[Complaint]:
@@ -231,6 +235,10 @@ def _commands(text: str) -> bool:
         if not any(start <= match.start() and match.end() <= end for start, end in mentions):
             return True
     return any(_COMMAND.search(said) for said in _decoded(text))
+
+
+def _visible(text: str) -> str:
+    return _IGNORABLE.sub("", "".join(char for char in text if unicodedata.category(char) != "Cf"))
 
 
 def _hidden(text: str) -> bool:
