@@ -15,6 +15,7 @@ HTTPS_PORT = 443
 _NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 """A last label that makes resolvers read the host as a number: `127.1`, `0x7f.1`, `2130706433`."""
+_USER = re.compile(r"^([a-z][a-z0-9+.-]*://)?.*@", re.IGNORECASE | re.DOTALL)
 _GLOBAL_6 = ipaddress.IPv6Network("2000::/3")
 """All that is assigned for the public. IPv4-mapped addresses, NAT64, unique local ones and the rest lie outside."""
 # Our own table (IANA's registries of special-purpose addresses): that of `ipaddress` changes between releases of Python.
@@ -112,6 +113,14 @@ def is_public(address: str) -> bool:
     if ip.version == 6 and ip not in _GLOBAL_6:
         return False
     return not any(ip in network for network in _SPECIAL if network.version == ip.version)
+
+
+def shown(url: str) -> str:
+    """An engine's address as it may be told: without the user's name and password that it may hold.
+
+    Nothing is read from it, because passwords hold `/` and `#` too, and what is no address is shown as well.
+    """
+    return _USER.sub(r"\1…@", url)
 
 
 def is_loopback(host: str) -> bool:
