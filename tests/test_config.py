@@ -122,3 +122,58 @@ def test_the_users_file_is_read_where_the_working_directory_has_none(
     assert Settings().tts.voice == "mei-low"
     (here / ".env.hybrid").unlink()
     assert Settings().tts.voice == "mei-high"
+
+
+def test_an_address_may_be_given_with_blanks_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYBRID_MCP_OPENAI__URL", " http://one:1/v1/ ")
+    assert Settings().openai.url == "http://one:1/v1"
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["http://one:99999", "http://one:0", "http://one:x", "http://\u200b", "http://[::1", "http://o ne", "one:80"],
+)
+def test_an_address_that_no_client_takes_is_refused_with_how_to_write_it(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("HYBRID_MCP_OPENAI__URL", value)
+    with pytest.raises(ValidationError, match="write it as http://host:port"):
+        Settings()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "ftp://user:MARKED@one/",
+        "http//user:MARKED@one",
+        "user:MARKED@one",
+        "http://user:p/MARKED@one",
+        "http://MARKED@",
+    ],
+)
+@pytest.mark.parametrize("name", ["OPENAI__URL", "TTS__ENGINES"])
+def test_a_refused_address_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"HYBRID_MCP_{name}", value if name == "OPENAI__URL" else f"a={value}")
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert "MARKED" not in str(refused.value)
+    assert "…@" in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_folder_is_the_usual_one_and_not_the_working_directory(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    for name in ("DATA_DIR", "MODELS_DIR"):
+        monkeypatch.delenv(f"HYBRID_MCP_{name}", raising=False)
+    usual = Settings()
+    monkeypatch.setenv("HYBRID_MCP_DATA_DIR", value)
+    monkeypatch.setenv("HYBRID_MCP_MODELS_DIR", value)
+    given = Settings()
+    assert (given.data_dir, given.models_dir) == (usual.data_dir, usual.models_dir)
+    assert Path.cwd() not in (given.data_dir, given.models_dir)
+
+
+def test_an_engine_that_an_order_names_twice_stands_where_it_stood_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYBRID_MCP_TTS__ORDER", "voicevox,openjtalk,voicevox")
+    assert Settings().tts.order == ("voicevox", "openjtalk")

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+import httpx2
 import platformdirs
 from annotated_types import MinLen
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -25,6 +26,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from hybrid_mcp.addresses import shown
 from hybrid_mcp.languages import Language
 
 _APP = "hybrid-mcp"
@@ -46,7 +48,7 @@ def _media_folders() -> tuple[Path, ...]:
 
 
 class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)  # addresses may hold passwords
 
 
 def _names(value: Any) -> Any:
@@ -70,12 +72,22 @@ def _urls(value: Any) -> Any:
 
 def _address(value: str) -> str:
     """An address of an engine; empty where there is none."""
-    parts = urlsplit(value)
-    if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+    value = value.strip()
+    if value and not _can_be_asked(value):
         raise ValueError(
-            f"not an address: {value!r}; it starts with http:// or https:// / http:// か https:// で始めます"
+            f"not an address: {shown(value)!r}; write it as http://host:port or https://host, ports being 1 to 65535 "
+            "/ http://ホスト:ポート か https://ホスト の形で書いてください (ポートは 1 から 65535)"
         )
     return value.rstrip("/")
+
+
+def _can_be_asked(url: str) -> bool:
+    """Whether HTTP clients take the address: what they refuse would fail in the middle of work, with other words."""
+    try:
+        parts, port = httpx2.URL(url), urlsplit(url).port
+    except (httpx2.InvalidURL, ValueError):
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.host) and port != 0 and len(url.split()) == 1
 
 
 def _engine_name(value: str) -> str:
@@ -84,12 +96,17 @@ def _engine_name(value: str) -> str:
     return value
 
 
+def _once(value: tuple[str, ...]) -> tuple[str, ...]:
+    """A name given twice stands where it stood first."""
+    return tuple(dict.fromkeys(value))
+
+
 def _none(value: Any) -> Any:
     """An empty variable is one that was left open."""
     return None if value == "" else value
 
 
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names), AfterValidator(_once)]
 Url = Annotated[str, AfterValidator(_address)]
 _EngineUrls = dict[Annotated[str, AfterValidator(_engine_name)], Annotated[Url, MinLen(1)]]
 Urls = Annotated[_EngineUrls, NoDecode, BeforeValidator(_urls)]
@@ -236,6 +253,7 @@ class Settings(BaseSettings):
         env_file_encoding="utf-8-sig",
         extra="ignore",
         frozen=True,
+        hide_input_in_errors=True,
     )
 
     @classmethod
@@ -288,6 +306,14 @@ class Settings(BaseSettings):
         if value.lstrip().startswith("["):
             return json.loads(value)
         return [part for part in value.split(os.pathsep) if part.strip()]
+
+    @field_validator("data_dir", "models_dir", mode="before")
+    @classmethod
+    def _usual_folder(cls, value: Any, info: ValidationInfo) -> Any:
+        """An empty variable is one that was left open, not the working directory."""
+        if isinstance(value, str) and not value.strip():
+            return cls.model_fields[str(info.field_name)].get_default(call_default_factory=True)
+        return value
 
     @field_validator("data_dir", "models_dir", mode="after")
     @classmethod
