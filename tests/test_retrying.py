@@ -65,7 +65,10 @@ async def test_what_cannot_be_helped_by_waiting_is_tried_once() -> None:
         ({"Retry-After": "-5"}, 0.0),
         ({"Retry-After": "soon"}, None),
         ({"Retry-After": "nan"}, None),
-        ({"Retry-After": "inf"}, float("inf")),
+        ({"Retry-After": "inf"}, None),
+        ({"Retry-After": "30", "retry-after-ms": "1e999"}, 30.0),
+        ({"Retry-After": "Wed, 21 Oct 99999 07:28:00 GMT"}, None),
+        ({"Retry-After": f"Wed, 21 Oct 1{'0' * 30} 07:28:00 GMT"}, None),
     ],
 )
 def test_retry_after_is_read_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:

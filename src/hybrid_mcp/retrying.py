@@ -56,10 +56,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
             seconds = float(headers.get(name, "")) * unit
         except ValueError:
             continue
-        if not math.isnan(seconds):
+        if math.isfinite(seconds):
             return max(seconds, 0.0)
     try:
         when = parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
+        until = when.replace(tzinfo=when.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError):  # the latter at a year that no clock has
         return None
-    return max(when.replace(tzinfo=when.tzinfo or UTC).timestamp() - time.time(), 0.0)
+    return max(until - time.time(), 0.0)
