@@ -35,15 +35,17 @@ def check_numbers(request: ChatRequest) -> None:
 
 
 def read_json(text: str, model: str) -> Any:
-    """The JSON that was asked for.
+    """The JSON that was asked for, which can be written again: Python also reads NaN, `1e999` and half characters.
 
     Raises:
         AnswerUnusable: it is something else.
     """
     try:
-        return json.loads(text)
-    except ValueError as error:
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
         raise not_json(model) from error
+    return value
 
 
 def not_json(model: str) -> AnswerUnusable:
