@@ -15,7 +15,7 @@ import pytest_asyncio
 import stamina
 from peers.chat import MODEL, breaks_off, chat_server, ends_early, fails, never_ends, says
 from peers.llama import CONTEXT, llama_server
-from peers.scripted import Reply, Scripted, answers, serving
+from peers.scripted import Reply, Scripted, answers, endless, serving
 
 from hybrid_mcp.backend import Backend
 from hybrid_mcp.config import GroqServer, OpenAIServer, Outgoing
@@ -605,3 +605,48 @@ async def test_tokens_are_guessed_with_schema_and_tools() -> None:
 )
 def test_a_schema_is_strict_when_each_object_requires_all_it_lists(schema: dict[str, Any], strict: bool) -> None:
     assert is_strict(schema) == strict
+
+
+async def test_a_list_of_models_deeper_than_python_reads_is_not_this_api() -> None:
+    async with (
+        serving(Scripted(), lambda _: Reply((b"[" * 200_000, b"]" * 200_000))) as server,
+        model_at(server.url) as model,
+    ):
+        with pytest.raises(EngineUnavailable, match="does not speak"):
+            await model.check()
+
+
+@pytest.mark.parametrize("status", [400, 413, 418, 422])
+async def test_a_check_that_is_refused_is_not_the_callers_fault(status: int) -> None:
+    async with serving(Scripted(), lambda _: fails(status)) as server, model_at(server.url) as model:
+        with pytest.raises(EngineUnavailable, match="does not speak"):
+            await model.check()
+
+
+async def test_a_server_that_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hybrid_mcp.llm.openai._CHECK_WITHIN", 0.3)
+    async with endless() as url, model_at(url) as model:
+        with pytest.raises(EngineUnavailable, match=r"does not answer within 0\.3 seconds"):
+            await model.check()
+
+
+@pytest.mark.parametrize("key", ["sk-te\nst", "sk-tést", "sk-test ", "sk-\u200btest"])
+async def test_a_key_with_stray_characters_is_refused_without_being_repeated(key: str) -> None:
+    async with scripted(keys=Keys(key)) as (model, server):
+        for work in (model.check(), model.chat(HELLO)):
+            with pytest.raises(KeyRefused, match="stray characters") as refused:
+                await work
+            assert "sk-" not in repr(refused.value) + str(refused.value.__cause__)
+    assert not server.requests
+
+
+@pytest.mark.parametrize("status", [0, 302, 401, 503])
+async def test_the_password_of_an_address_is_never_told(status: int, unused_tcp_port: int) -> None:
+    async with serving(Scripted(), lambda _: fails(status)) as server:
+        port = server.url.rpartition(":")[2] if status else unused_tcp_port
+        async with model_at(f"http://user:MARKED@127.0.0.1:{port}/v1") as model:
+            for work in (model.check(), model.chat(HELLO)):
+                with pytest.raises(HybridError) as raised:
+                    await work
+                assert f"…@127.0.0.1:{port}" in raised.value.message.en
+                assert "MARKED" not in raised.value.message.en + raised.value.message.ja

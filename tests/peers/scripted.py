@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,18 @@ async def serving(server: Scripted, answer: Callable[[Request], Reply]) -> Async
         await asyncio.gather(*tasks, return_exceptions=True)
         await listening.wait_closed()
     assert not server.complaints, server.complaints
+
+
+@asynccontextmanager
+async def endless() -> AsyncIterator[str]:
+    """The address of a server whose answers always go on: blanks, as they may stand before JSON."""
+    blanks = iter(lambda: b" ", None)
+
+    def drips(_: Request) -> Reply:
+        return Reply(cast("tuple[bytes, ...]", blanks))
+
+    async with serving(Scripted(), drips) as server:
+        yield server.url
 
 
 async def _serve(

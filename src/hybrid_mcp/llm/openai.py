@@ -11,14 +11,15 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from hybrid_mcp.addresses import shown
 from hybrid_mcp.backend import Backend, Health
 from hybrid_mcp.config import GroqServer, OpenAIServer
 from hybrid_mcp.egress import Egress
-from hybrid_mcp.errors import AnswerRefused, KeyMissing
+from hybrid_mcp.errors import AnswerRefused, InvalidInput, KeyMissing
 from hybrid_mcp.llm.checking import THOUGHT_ONLY, check_numbers, guessed_size, not_json, read_json
 from hybrid_mcp.llm.dialect import Dialect
 from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ModelCard, Prices, ToolCall, Watch
-from hybrid_mcp.llm.openai_errors import Asked, explained, no_model, not_this_api, too_long
+from hybrid_mcp.llm.openai_errors import Asked, explained, no_model, not_this_api, slow, too_long
 from hybrid_mcp.llm.quoting import quoted
 from hybrid_mcp.retrying import attempts
 from hybrid_mcp.secrets.interface import SecretName, Secrets
@@ -147,7 +148,7 @@ class ChatCompletions:
         """
         secret = await self._secrets.get(self._secret_name)
         if secret is not None:
-            return secret.value
+            return secret.for_header()
         if not self._vendor:
             return _NO_KEY
         variable = self._secret_name.upper()
@@ -158,10 +159,16 @@ class ChatCompletions:
 
     async def _ask_health(self) -> Health:
         client = await self._opened()
-        with explained(asked := self._asked(ChatRequest(""))):
-            # Not `models.list()`: its page raises AttributeError at an answer of another shape.
-            response = await client.get("/models", cast_to=httpx2.Response, options={"timeout": _CHECK_WITHIN})
-            listed = response.json()
+        asked = self._asked(ChatRequest(""))
+        try:
+            async with asyncio.timeout(_CHECK_WITHIN):  # not the client's, which begins anew with every byte
+                with explained(asked):
+                    # Not `models.list()`: its page raises AttributeError at an answer of another shape.
+                    listed = (await client.get("/models", cast_to=httpx2.Response)).json()
+        except TimeoutError as error:
+            raise slow(asked, _CHECK_WITHIN) from error
+        except InvalidInput as error:  # there is nothing in it to be refused
+            raise not_this_api(asked) from error
         models = listed.get("data") if isinstance(listed, dict) else None
         if not isinstance(models, list):
             raise not_this_api(asked)
@@ -248,7 +255,9 @@ class ChatCompletions:
         return self._prices.cost(read - cached, written, cache_read=cached)
 
     def _asked(self, request: ChatRequest) -> Asked:
-        return Asked(self.name, self._settings.url, request.model or self.model, self._secret_name.upper(), request)
+        return Asked(
+            self.name, shown(self._settings.url), request.model or self.model, self._secret_name.upper(), request
+        )
 
 
 @dataclass(slots=True)

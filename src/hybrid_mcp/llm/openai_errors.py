@@ -97,8 +97,17 @@ def explained(asked: Asked) -> Iterator[None]:
         ) from error
     except openai.APIError as error:  # inside a stream, or an answer of another shape
         raise _refusal(error, 200, httpx2.Headers(), asked) from error
-    except (ValueError, openai.OpenAIError) as error:
+    except (ValueError, RecursionError, openai.OpenAIError) as error:
         raise not_this_api(asked) from error
+
+
+def slow(asked: Asked, seconds: float) -> EngineUnavailable:
+    """Somebody may be there, but did not answer a question that takes no time."""
+    return EngineUnavailable(
+        ja=f"{asked.name} ({asked.url}) が {seconds:g} 秒以内に答えません。ネットワークと {_setting(asked, 'URL')} を確かめてください。",
+        en=f"{asked.name} ({asked.url}) does not answer within {seconds:g} seconds. "
+        f"Check the network and {_setting(asked, 'URL')}.",
+    )
 
 
 def not_this_api(asked: Asked) -> EngineUnavailable:
