@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import stamina
 from conftest import held
+from peers import scripted
 from peers.llama import llama_server
 from peers.messages import (
     SONNET,
@@ -25,6 +26,7 @@ from peers.messages import (
     overloaded_after,
     says,
 )
+from peers.scripted import Scripted, answers, serving
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from hybrid_mcp.backend import Backend, Health
@@ -514,3 +516,31 @@ async def test_a_real_server_takes_material_and_turns(llama: Claude) -> None:
         "Now?", material="A note.", turns=(Turn("user", "Hi."), Turn("assistant", "Hi.")), max_tokens=4
     )
     assert (await llama.chat(request)).text
+
+
+async def test_a_card_that_is_refused_is_not_the_callers_fault() -> None:
+    for status in (400, 413):
+        reply = answers({"error": {"type": "invalid_request_error", "message": "prompt is too long"}}, status)
+
+        def always(_: object, reply: scripted.Reply = reply) -> scripted.Reply:
+            return reply
+
+        async with serving(Scripted(), always) as server, claude_at(server.url) as claude:
+            assert not (await claude.check()).models
+
+
+async def test_a_card_deeper_than_python_reads_is_no_card() -> None:
+    deep = scripted.Reply((b"[" * 200_000, b"]" * 200_000))
+    async with serving(Scripted(), lambda _: deep) as server, claude_at(server.url) as claude:
+        assert not (await claude.check()).models
+
+
+async def test_the_password_of_an_address_is_never_told(unused_tcp_port: int) -> None:
+    async with messages_server() as server:
+        for port in (server.url.rpartition(":")[2], unused_tcp_port):
+            async with claude_at(f"http://user:MARKED@127.0.0.1:{port}", Keys("sk-wrong")) as claude:
+                for work in (claude.check(), claude.chat(ChatRequest(QUESTION))):
+                    with pytest.raises(EngineError) as raised:
+                        await work
+                    assert f"…@127.0.0.1:{port}" in raised.value.message.en
+                    assert "MARKED" not in raised.value.message.en + raised.value.message.ja

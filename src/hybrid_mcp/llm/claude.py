@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from hybrid_mcp.addresses import shown
 from hybrid_mcp.backend import Backend, Health
 from hybrid_mcp.config import ClaudeServer
 from hybrid_mcp.egress import Egress
-from hybrid_mcp.errors import AnswerRefused, EngineUnavailable, KeyMissing, KeyRefused
+from hybrid_mcp.errors import AnswerRefused, EngineUnavailable, InvalidInput, KeyMissing
 from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.llm.claude_errors import Asked, NotServed, explained, not_messages
 from hybrid_mcp.llm.claude_request import OTHER_MAKERS, kinds_of_thinking, parameters
@@ -114,15 +115,9 @@ class Claude:
                 ja="Claude の鍵がありません。CLAUDE_API_KEY に設定してください。",
                 en="There is no key for Claude. Set CLAUDE_API_KEY.",
             )
-        if secret is not None and not (secret.value.isascii() and secret.value.isprintable()):
-            # As a header it would fail inside the HTTP client, which would quote it.
-            raise KeyRefused(
-                ja=f"{secret.source} の値は鍵の形ではありません。余分な文字や改行がないか確かめてください。",
-                en=f"What is in {secret.source} is not a key. See whether it has stray characters or line breaks.",
-            )
+        key = _PLACEHOLDER if secret is None else secret.for_header()
         client = await self._opened()
-        key = _PLACEHOLDER if secret is None else secret.value
-        return client.with_options(api_key=key), Asked(self._url, model, "" if secret is None else secret.source)
+        return client.with_options(api_key=key), Asked(shown(self._url), model, "" if secret is None else secret.source)
 
     async def _opened(self) -> AsyncAnthropic:
         if self._client is None:
@@ -147,8 +142,8 @@ class Claude:
                 found = await self._look_up(client, asked)
         except TimeoutError as error:
             raise EngineUnavailable(
-                ja=f"{self._url} が {_CHECK_WITHIN:g} 秒以内に答えません。ネットワークと HYBRID_MCP_CLAUDE__URL を確かめてください。",
-                en=f"{self._url} does not answer within {_CHECK_WITHIN:g} seconds. "
+                ja=f"{asked.url} が {_CHECK_WITHIN:g} 秒以内に答えません。ネットワークと HYBRID_MCP_CLAUDE__URL を確かめてください。",
+                en=f"{asked.url} does not answer within {_CHECK_WITHIN:g} seconds. "
                 "Check the network and HYBRID_MCP_CLAUDE__URL.",
             ) from error
         return Health(models=(self.model,) if found else ())
@@ -158,7 +153,7 @@ class Claude:
         try:
             with explained(asked):
                 self._accepted[asked.model] = kinds_of_thinking(await client.models.retrieve(asked.model))
-        except NotServed:
+        except (NotServed, InvalidInput):  # any refusal, for there is nothing in it to be refused
             self._accepted[asked.model] = OTHER_MAKERS
             return False
         return True

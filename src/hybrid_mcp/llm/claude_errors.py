@@ -73,7 +73,7 @@ def explained(asked: Asked) -> Iterator[None]:
         raise _told(error, asked) from error
     except (anthropic.APIConnectionError, httpx2.RequestError) as error:
         raise _unreachable(error, asked) from error
-    except (anthropic.APIResponseValidationError, ValueError) as error:
+    except (anthropic.APIResponseValidationError, ValueError, RecursionError) as error:
         raise not_messages(asked) from error
 
 
