@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from peers.ollama import (
     pulls,
     says,
 )
-from peers.scripted import Reply, Scripted, answers, serving
+from peers.scripted import Reply, Request, Scripted, answers, serving
 
 from hybrid_mcp import config
 from hybrid_mcp.backend import Backend
@@ -477,13 +477,6 @@ async def test_a_closed_port_is_unavailable(unused_tcp_port: int) -> None:
         assert isinstance(await refusal(ollama), EngineUnavailable)
 
 
-async def test_an_address_with_an_odd_port_is_unavailable() -> None:
-    async with ollama_at("http://127.0.0.1:port", model=MODEL) as ollama:
-        with pytest.raises(EngineUnavailable, match="HYBRID_MCP_OLLAMA__URL"):
-            await ollama.check()
-        assert isinstance(await refusal(ollama), EngineUnavailable)
-
-
 async def test_without_an_address_it_is_not_configured() -> None:
     async with ollama_at("") as ollama:
         for work in (ollama.check, ollama.models):
@@ -521,3 +514,44 @@ async def test_a_watchers_error_is_its_own(server: OllamaServer, ollama: Ollama)
 
 async def test_tokens_are_guessed_with_schema_and_tools(ollama: Ollama) -> None:
     assert 0 < await ollama.count(HELLO) < await ollama.count(replace(HELLO, json_schema=COLOUR, tools=(WEATHER,)))
+
+
+async def test_a_version_deeper_than_python_reads_is_not_ollamas() -> None:
+    deep = Reply((b"[" * 200_000, b"]" * 200_000))
+    async with serving(Scripted(), lambda _: deep) as server, ollama_at(server.url) as ollama:
+        with pytest.raises(EngineUnavailable, match="is not Ollama"):
+            await ollama.check()
+
+
+def lists(reply_to_show: Reply) -> Callable[[Request], Reply]:
+    """An Ollama with one model, of which it says this."""
+    said = {"/api/version": {"version": "0"}, "/api/tags": {"models": [{"name": MODEL, "model": MODEL}]}}
+    return lambda request: answers(said[request.path]) if request.path in said else reply_to_show
+
+
+async def test_a_check_that_is_refused_is_not_the_callers_fault() -> None:
+    refused = answers({"error": "no"}, 400)
+    async with serving(Scripted(), lists(refused)) as server, ollama_at(server.url) as ollama:
+        with pytest.raises(EngineUnavailable, match="is not Ollama"):
+            await ollama.check()
+
+
+async def test_a_server_that_does_not_come_to_describe_its_models_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hybrid_mcp.llm.ollama._CHOOSE_WITHIN", 0.3)
+    silent = Reply((b"{",), end="never")
+    async with serving(Scripted(), lists(silent)) as server, ollama_at(server.url) as ollama:
+        with pytest.raises(EngineUnavailable, match="cannot be reached"):
+            await ollama.check()
+
+
+async def test_the_password_of_an_address_is_never_told(unused_tcp_port: int) -> None:
+    async with serving(Scripted(), lambda _: answers({}, 418)) as server:
+        for port in (server.url.rpartition(":")[2], unused_tcp_port):
+            async with ollama_at(f"http://user:MARKED@127.0.0.1:{port}", model=MODEL) as ollama:
+                for work in (ollama.check(), ollama.models(), ollama.chat(HELLO)):
+                    with pytest.raises(HybridError) as raised:
+                        await work
+                    assert f"…@127.0.0.1:{port}" in raised.value.message.en
+                    assert "MARKED" not in raised.value.message.en + raised.value.message.ja

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
 
+from hybrid_mcp.addresses import shown
 from hybrid_mcp.backend import Backend, Health
 from hybrid_mcp.config import OllamaServer
 from hybrid_mcp.egress import Egress
@@ -37,7 +38,8 @@ _SEED = 20_261_122
 """Any fixed number: the same request gives the same answer."""
 _CONNECT_WITHIN = 3.0
 _CHECK_WITHIN = 1.0
-"""Seconds."""
+_CHOOSE_WITHIN = 5.0
+"""Seconds. The last is for a question about each model that cannot answer."""
 _LEAST_READ = 0.4
 """Share of `guessed_tokens` that a whole prompt has at the least: English has about .7 of it, Japanese .5 and more."""
 _CLEAR = 512
@@ -63,6 +65,7 @@ class Ollama:
         self.context_tokens = settings.context_tokens
         self.max_output_tokens = settings.max_tokens
         self._settings = settings
+        self._at = shown(settings.url)
         self._egress = egress
         self._backend = backend
         self._found = ""
@@ -138,32 +141,42 @@ class Ollama:
 
                 # A model may load, and read a long prompt, for minutes: only the whole answer has a deadline.
                 timeout = httpx.Timeout(self._settings.deadline, connect=_CONNECT_WITHIN)
-                with explained(Asked(self._settings.url, "", ChatRequest(""))):
+                with explained(Asked(self._at, "", ChatRequest(""))):
                     self._client = ollama.AsyncClient(
                         self._settings.url, timeout=timeout, **self._egress.options(self._settings.url)
                     )
             return self._client
 
     async def _ask_health(self) -> Health:
-        url = self._settings.url
+        url = self._at
         try:
-            async with asyncio.timeout(_CHECK_WITHIN), self._egress.client(url) as client:
+            async with asyncio.timeout(_CHECK_WITHIN), self._egress.client(self._settings.url) as client:
                 version = (await client.get("/api/version")).raise_for_status().json()["version"]
                 listed = (await client.get("/api/tags")).raise_for_status().json()["models"]
                 names = tuple(str(model["name"]) for model in listed)
         except (httpx2.TransportError, httpx2.InvalidURL, TimeoutError) as error:
             raise unreachable(url) from error
-        except (httpx2.HTTPStatusError, ValueError, LookupError, TypeError) as error:
+        except (httpx2.HTTPStatusError, ValueError, RecursionError, LookupError, TypeError) as error:
             failing = isinstance(error, httpx2.HTTPStatusError) and error.response.is_server_error
             raise (unreachable(url) if failing else not_ollama(url)) from error
         if (wanted := self._settings.model) and not {wanted, f"{wanted}:latest"} & {*names}:
             raise no_model(url, wanted)
         if not wanted and self._found not in names:
-            self._found = await self._first(await self._opened())
+            await self._choose()
         return Health(str(version), models=names)
 
+    async def _choose(self) -> None:
+        client = await self._opened()
+        try:
+            async with asyncio.timeout(_CHOOSE_WITHIN):
+                self._found = await self._first(client)
+        except TimeoutError as error:
+            raise unreachable(self._at) from error
+        except InvalidInput as error:  # there is nothing in it to be refused
+            raise not_ollama(self._at) from error
+
     async def _each(self, client: ollama.AsyncClient) -> AsyncGenerator[ModelCard, None]:
-        with explained(asked := Asked(self._settings.url, "", ChatRequest(""))):
+        with explained(asked := Asked(self._at, "", ChatRequest(""))):
             listed = await client.list()
         for one in listed.models:
             asked.model = one.model or ""
@@ -191,11 +204,11 @@ class Ollama:
             async for model in models:
                 if model.answers:
                     return model.name
-        raise no_models(self._settings.url)
+        raise no_models(self._at)
 
     async def _pull(self, client: ollama.AsyncClient, model: str, request: ChatRequest, watch: Watch) -> None:
         """Fetch the model unless it is here. Cancelling stops Ollama too, which keeps what it has for the next time."""
-        asked = Asked(self._settings.url, model, request)
+        asked = Asked(self._at, model, request)
         with explained(asked):
             names = {one.model for one in (await client.list()).models}
         if model in names or f"{model}:latest" in names:
@@ -211,10 +224,10 @@ class Ollama:
                     done, total = (sum(counts) for counts in zip(*layers.values(), strict=True))
                     await watch.fetched(done, total)
         if status != "success":
-            raise broken_off(self._settings.url)
+            raise broken_off(self._at)
 
     async def _answer(self, client: ollama.AsyncClient, model: str, request: ChatRequest, watch: Watch) -> ChatAnswer:
-        asked = Asked(self._settings.url, model, request)
+        asked = Asked(self._at, model, request)
         heard = _Heard()
         async with aclosing(self._parts(client, asked)) as parts:
             async for part in parts:
@@ -222,7 +235,7 @@ class Ollama:
                     asked.told = True
                     await watch.text(piece)
         if (last := heard.last) is None:
-            raise broken_off(self._settings.url)
+            raise broken_off(self._at)
         text, truncated, read = "".join(heard.text), last.done_reason == "length", last.prompt_eval_count or 0
         if request.json_schema is not None and not truncated and not heard.calls:
             read_json(text, model)

@@ -45,7 +45,7 @@ def explained(asked: Asked) -> Iterator[None]:
         raise unreachable(asked.url) from error
     except (httpx.TransportError, httpx.InvalidURL) as error:
         raise broken_off(asked.url) from error
-    except (ValueError, TypeError, AttributeError) as error:  # its client's, at JSON of another shape
+    except (ValueError, RecursionError, TypeError, AttributeError) as error:  # its client's, at JSON of another shape
         raise not_ollama(asked.url) from error
 
 
