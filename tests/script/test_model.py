@@ -4,7 +4,9 @@ import unicodedata
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from hybrid_mcp.script.model import CleanText
+from hybrid_mcp.script.model import CleanText, Line, Paper, Role
+from hybrid_mcp.script.retold import check
+from hybrid_mcp.script.source import source_of_text
 
 CLEAN = TypeAdapter[str](CleanText)
 
@@ -38,3 +40,21 @@ def test_form_feeds_become_line_breaks() -> None:
 def test_a_control_character_is_named_with_its_place(text: str, message: str) -> None:
     with pytest.raises(ValidationError, match=message.replace("+", r"\+")):
         CLEAN.validate_python(text)
+
+
+def test_a_name_is_the_same_however_its_accents_are_stored() -> None:
+    stored = unicodedata.normalize("NFD", "ガイド")
+    assert Role(name=stored).name == "ガイド"
+    assert Paper(title=stored, abstract="眠る。", authors=[stored]).title == "ガイド"
+
+
+def test_a_heading_far_too_long_is_refused_as_it_is() -> None:
+    with pytest.raises(ValidationError, match="at most 500"):
+        Paper(title="a" + "\u0315\u0300" * 500_000, abstract="眠る。")
+
+
+def test_a_line_shares_its_words_with_a_span_however_the_span_is_stored() -> None:
+    said = "ガラスのビーズでグラフェンのバンドギャップが広がるデータです。"
+    span = unicodedata.normalize("NFD", said)
+    line = Line(id="l-1", speaker="n", text=said, spoken=said, evidence=(2,), spans=(span,))
+    assert list(check(line, "ja", source_of_text("題", said))) == []

@@ -14,8 +14,12 @@ from hybrid_mcp.languages import Language
 from hybrid_mcp.script import ruby
 
 _MARKS = re.compile(r"[\W_]")
-# Categories Cc and Cs; line breaks and tabs stay, and \f and \v have become such. A regular expression reads a megabyte in milliseconds.
+# Categories Cc and Cs, without line breaks and tabs; \f and \v have become line breaks before.
+# Characters looked at one by one would hold up everybody else for a long text.
 _UNFIT = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+_LONGEST_LINE = 2000
+"""Characters; no field of one line takes as many."""
 
 Style = Literal["popular", "educational", "academic", "news", "dialogue", "kids"]
 Origin = Literal["title", "authors", "publication_year", "abstract", "full_text", "content"]
@@ -44,8 +48,10 @@ CleanText = Annotated[str, AfterValidator(_clean)]
 
 
 def _one_line(text: str) -> str:
-    """Headings and names stand on one line, whatever they were pasted from."""
-    return " ".join(text.split())
+    """Headings and names stand on one line and in NFC, whatever they were pasted from."""
+    line = " ".join(text.split())
+    # A megabyte of accents takes minutes to put in order, and is refused for its length just after.
+    return unicodedata.normalize("NFC", line) if len(line) <= _LONGEST_LINE else line
 
 
 OneLine = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_clean), AfterValidator(_one_line)]

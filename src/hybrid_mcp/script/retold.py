@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from hybrid_mcp.languages import Bilingual, Language, detect
@@ -35,7 +36,8 @@ def check(line: Line, language: Language, source: Source) -> Iterator[Complaint]
         )
     elif line.grounded and source.language == language:
         words = set(content_words(line.text, language))
-        spans = " ".join(line.spans).casefold()
+        # Lines are in NFC, spans as they were pasted.
+        spans = unicodedata.normalize("NFC", " ".join(line.spans)).casefold()
         if len(words) >= _ENOUGH_WORDS and not any(word in spans for word in words):
             named = "".join(f"[{number}]" for number in line.evidence)
             yield Complaint(
