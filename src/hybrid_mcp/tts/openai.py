@@ -46,7 +46,7 @@ _FORMATS = "wav,w64,flac,mp3,ogg,aac,mov"
 _MARKS = ",.;:!?…，．；：！？、。"
 _CLOSING = "」』）)]】”’\"' \n"
 _LONGEST = 600
-"""Seconds; a flac of silence that many times over fits in a few kilobytes."""
+"""Seconds; hours of silence fit in a few hundred kilobytes of FLAC."""
 _RATES = range(8_000, 192_001)
 _AWAY = (408, 409, 425, 429)
 _GATEWAY = (502, 503, 504)
