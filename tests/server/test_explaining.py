@@ -87,3 +87,10 @@ async def test_wrong_arguments_are_explained_in_plain_english(
 async def test_a_prompt_is_explained_in_one_language_too(japanese: Client) -> None:
     with pytest.raises(MCPError, match=r"^「役」という役が2つあります。別の名前にしてください。$"):
         await japanese.get_prompt("write_script", {"title": "t", "abstract": "海馬。", "cast": "役；役"})
+
+
+async def test_marks_piled_up_without_end_are_refused(client: Client) -> None:
+    answer = await client.call_tool("generate_script", {"title": "t", "content": "あ" + "\u0315\u0300" * 20_000})
+    assert answer.is_error
+    assert isinstance(answer.content[0], TextContent)
+    assert "combining marks" in answer.content[0].text

@@ -18,6 +18,12 @@ _MARKS = re.compile(r"[\W_]")
 # Characters looked at one by one would hold up everybody else for a long text.
 _UNFIT = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
+# Normalising takes quadratic time over marks in a row; Unicode's stream-safe format allows 30 (UAX #15, 13).
+_STACKED = re.compile(
+    "[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0e38-\u0e3a\u0e48-\u0e4b\u1ab0-\u1aff"
+    "\u1dc0-\u1dff\u20d0-\u20ff\u302a-\u302f\u3099\u309a\ufe20-\ufe2f]{31}"
+)
+
 _LONGEST_LINE = 2000
 """Characters; no field of one line takes as many."""
 
@@ -28,6 +34,12 @@ Origin = Literal["title", "authors", "publication_year", "abstract", "full_text"
 def _clean(text: str) -> str:
     """Refuse what no engine can speak or store; form feeds of pasted PDFs become line breaks."""
     text = text.replace("\f", "\n").replace("\v", "\n")
+    if stacked := _STACKED.search(text):
+        position = stacked.start()
+        raise Unfit(
+            en=f"more than 30 combining marks in a row at character {position}; remove them",
+            ja=f"{position} 文字目に結合文字が 30 より多く続いています。取り除いてください",
+        )
     found = _UNFIT.search(text)
     if found is None:
         return text

@@ -156,7 +156,7 @@ def writing_prompt(source: Source, *, language: Language, style: Style, target_m
     schema = json.dumps(ScriptDraft.model_json_schema(), ensure_ascii=False)
     return f"""{RULES}
 
-{material(source, untrusted.suspects(source))}
+{material(source, frozenset(untrusted.suspects(source)))}
 
 {task(wishes, plan(source, wishes), target_minutes)}
 

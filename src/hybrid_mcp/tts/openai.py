@@ -203,7 +203,7 @@ class OpenAISpeech:
 
     async def _ask_health(self) -> Health:
         secret = await self._secrets.get("speech_api_key")
-        headers = {"Authorization": f"Bearer {secret.value}"} if secret else {}
+        headers = {"Authorization": f"Bearer {secret.for_header()}"} if secret else {}
         async with self._opening:
             http = self._connections()
         with self._transport_errors(secret):
@@ -218,7 +218,7 @@ class OpenAISpeech:
         from openai import Omit  # noqa: PLC0415  (imported by now)
 
         secret = await self._secrets.get("speech_api_key")
-        headers: dict[str, Any] = {"Authorization": f"Bearer {secret.value}" if secret else Omit()}
+        headers: dict[str, Any] = {"Authorization": f"Bearer {secret.for_header()}" if secret else Omit()}
         sound = bytearray()
         with self._errors(secret):
             async with client.audio.speech.with_streaming_response.create(**request, extra_headers=headers) as answer:
