@@ -471,3 +471,12 @@ async def test_readings_beside_words_are_read_and_never_shown(client: Client) ->
         text = Path(path).read_text(encoding="utf-8")
         assert "《" not in text
         assert "橋ではなく、" in text.replace("\n", "")
+
+
+async def test_a_role_whose_voice_is_not_there_is_noted_with_the_remedy(
+    client: Client, example: dict[str, Any]
+) -> None:
+    cast = [{"name": "先生", "voice": "mei"}, {"name": "生徒", "voice": "nobody"}]
+    made = await good(client, "generate_script", paper=example["ja"], cast=cast)
+    assert "The voice of 生徒: There is no voice 'nobody'" in made["note"]
+    assert "先生" not in made["note"]

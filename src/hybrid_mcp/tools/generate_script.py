@@ -177,7 +177,17 @@ async def _note(app: App, script: Script) -> Bilingual:
     try:
         await app.studio.usual(script.language)
     except UnsupportedLanguage as nobody:
-        return Bilingual(ja=note.ja + nobody.message.ja, en=f"{note.en} {nobody.message.en}")
+        note = Bilingual(ja=note.ja + nobody.message.ja, en=f"{note.en} {nobody.message.en}")
+    for role in script.cast:
+        try:
+            if role.voice:
+                await app.studio.named(role.voice)
+        except NotFound as missing:
+            remedy = Bilingual(
+                ja=f"「{role.name}」の声: {missing.message.ja}synthesize_voice の cast でほかの声を選べます。",
+                en=f"The voice of {role.name}: {missing.message.en} Choose another in the cast of synthesize_voice.",
+            )
+            note = Bilingual(ja=note.ja + remedy.ja, en=f"{note.en} {remedy.en}")
     return note
 
 
