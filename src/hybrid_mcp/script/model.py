@@ -24,9 +24,6 @@ _STACKED = re.compile(
     "\u1dc0-\u1dff\u20d0-\u20ff\u302a-\u302f\u3099\u309a\ufe20-\ufe2f]{31}"
 )
 
-_LONGEST_LINE = 2000
-"""Characters; no field of one line takes as many."""
-
 Style = Literal["popular", "educational", "academic", "news", "dialogue", "kids"]
 Origin = Literal["title", "authors", "publication_year", "abstract", "full_text", "content"]
 
@@ -61,9 +58,7 @@ CleanText = Annotated[str, AfterValidator(_clean)]
 
 def _one_line(text: str) -> str:
     """Headings and names stand on one line and in NFC, whatever they were pasted from."""
-    line = " ".join(text.split())
-    # A megabyte of accents takes minutes to put in order, and is refused for its length just after.
-    return unicodedata.normalize("NFC", line) if len(line) <= _LONGEST_LINE else line
+    return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
 OneLine = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_clean), AfterValidator(_one_line)]
