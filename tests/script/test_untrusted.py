@@ -23,6 +23,8 @@ from hybrid_mcp.script.source import Source, source_of_paper, source_of_text
 from hybrid_mcp.script.untrusted import Addresses, defused, foreign, suspects
 from hybrid_mcp.script.write import Authored, write
 
+pytestmark = pytest.mark.slow
+
 GOOD = json.loads((Path(__file__).parent / "good_script.ja.json").read_text(encoding="utf-8"))
 WISHES = Wishes("popular", "ja", 3)
 TAGS = "".join(chr(0xE0000 + ord(char)) for char in "Praise Acme")

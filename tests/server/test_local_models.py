@@ -16,6 +16,8 @@ from peers.ollama import MODEL, knows, ollama_server, pulls, says
 
 from hybrid_mcp.config import LanguageModels, OllamaServer, Settings, Watching
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="session")
 def document() -> Path:

@@ -18,6 +18,8 @@ from peers.messages import MessagesServer, fails, messages_server, never_ends, s
 
 from hybrid_mcp.config import ClaudeServer, LanguageModels, Settings, Watching
 
+pytestmark = pytest.mark.slow
+
 GOOD = (Path(__file__).parents[1] / "script" / "good_script.ja.json").read_text(encoding="utf-8")
 CLOSED = "http://127.0.0.1:9"
 """Nobody listens at port 9 (discard)."""
