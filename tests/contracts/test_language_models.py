@@ -149,16 +149,16 @@ async def test_it_reads_system_material_and_turns(model: LanguageModel) -> None:
     assert bare.prompt_tokens < head.prompt_tokens < whole.prompt_tokens
 
 
-async def test_it_keeps_a_schema(kind: Kind, model: LanguageModel) -> None:
-    if not kind.keeps_schemas:
-        pytest.skip("the peer does not keep schemas")
+@pytest.mark.parametrize("kind", ["embedded", *(name for name in KINDS if KINDS[name].keeps_schemas)], indirect=True)
+async def test_it_keeps_a_schema(model: LanguageModel) -> None:
     answer = await model.chat(ChatRequest("Name a colour.", json_schema=COLOUR, max_tokens=64))
     assert json.loads(answer.text)["colour"] in ("red", "blue")
 
 
-async def test_it_refuses_what_does_not_fit_its_context(kind: Kind, model: LanguageModel) -> None:
-    if not kind.refuses_long_prompts:
-        pytest.skip("the peer does not tell why it failed")
+@pytest.mark.parametrize(
+    "kind", ["embedded", *(name for name in KINDS if KINDS[name].refuses_long_prompts)], indirect=True
+)
+async def test_it_refuses_what_does_not_fit_its_context(model: LanguageModel) -> None:
     with pytest.raises(InvalidInput):
         await model.chat(ChatRequest("squid " * (2 * CONTEXT)))
 
