@@ -70,6 +70,8 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for secret in get_args(SecretName):
         for variable in variables_of(secret):
             monkeypatch.delenv(variable, raising=False)
+    # Servers that are started do not compete for a port.
+    monkeypatch.setenv("HYBRID_MCP_SERVE__SIDECAR", "false")
     monkeypatch.setenv("HYBRID_MCP_TTS__ORDER", "openjtalk")
     monkeypatch.setenv("HYBRID_MCP_LLM__WRITERS", "extractive")
     monkeypatch.setenv("HYBRID_MCP_LLM__LOCAL", "embedded")

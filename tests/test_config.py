@@ -42,7 +42,7 @@ def test_the_example_can_be_used_as_it_is(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("HYBRID_MCP_")]:
         monkeypatch.delenv(name)
-    for group in ("tts", "speech", "llm", "claude", "openai", "groq", "ollama", "outgoing", "watching"):
+    for group in ("tts", "speech", "llm", "claude", "openai", "groq", "ollama", "outgoing", "watching", "serve"):
         assert getattr(Settings(), group) == getattr(Settings(_env_file=None), group)
 
 

@@ -5,22 +5,31 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import structlog
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from hybrid_mcp import __version__, logs
-from hybrid_mcp.config import Settings, env_files, unknown_variables
-from hybrid_mcp.errors import HybridError
+from hybrid_mcp.config import Serving, Settings, env_files, unknown_variables
+from hybrid_mcp.errors import HybridError, PortUnusable
+
+if TYPE_CHECKING:  # `--help` needs none of this
+    from starlette.types import ASGIApp
+
+    from hybrid_mcp.app import App
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 when it did what was asked."""
     asked = _parser().parse_args(arguments)
     try:
-        settings = Settings()
+        settings = _settings(asked)
     except ValidationError as error:
         for detail in error.errors():
             name = "__".join(str(part) for part in detail["loc"]).upper()
@@ -39,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         match asked.command:
             case "serve":
-                return _serve(settings)
+                return _serve(settings, asked.transport)
             case "models":
                 return _models(settings, asked.action)
             case "check":
@@ -67,7 +76,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"hybrid-mcp {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("serve", help="MCP over stdio / MCP サーバーを stdio で動かす")
+    serve = commands.add_parser("serve", help="MCP over stdio or HTTP / MCP サーバーを動かす")
+    serve.add_argument(
+        "--transport", choices=("stdio", "http"), default="stdio", help="stdio, or Streamable HTTP at /mcp"
+    )
+    serve.add_argument("--host", help="HTTP: address to listen on / 待ち受ける番地 (127.0.0.1)")
+    serve.add_argument("--port", type=_port, help="HTTP: port; 0: any free one / ポート (8001)")
+    serve.add_argument(
+        "--with-sse", action="store_true", default=None, help="HTTP: /sse too, for old clients / 古い /sse も"
+    )
+    serve.add_argument("--sidecar-port", type=_port, help="port of /health and /metrics / サイドカーのポート (8000)")
+    serve.add_argument("--no-sidecar", dest="sidecar", action="store_false", default=None, help="no sidecar / なし")
     models = commands.add_parser("models", help="the embedded models / 内蔵モデル")
     models.add_argument(
         "action", choices=("fetch", "verify"), help="fetch what is missing, or hash what is here / 取得、または検査"
@@ -79,8 +98,33 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _serve(settings: Settings) -> int:
-    return asyncio.run(_serve_stdio(settings))
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("a port is 0 to 65535 / ポートは 0 から 65535 です")
+    return port
+
+
+def _settings(asked: argparse.Namespace) -> Settings:
+    """The settings, and what the command line says otherwise about serving."""
+    said = {name: value for name in Serving.model_fields if (value := getattr(asked, name, None)) is not None}
+    settings = Settings()
+    return settings.model_copy(update={"serve": Serving.model_validate(settings.serve.model_dump() | said)})
+
+
+def _serve(settings: Settings, transport: str) -> int:
+    if transport == "stdio":
+        return asyncio.run(_serve_stdio(settings))
+    return _loop_for_http().run(_serve_http(settings))
+
+
+def _loop_for_http() -> asyncio.Runner:
+    """Uvloop where there is one: a quarter more calls a second over HTTP, measured; nothing on stdio."""
+    try:
+        import uvloop  # noqa: PLC0415  (not on Windows, and not on stdio)
+    except ImportError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
 
 async def _serve_stdio(settings: Settings) -> int:
@@ -90,8 +134,54 @@ async def _serve_stdio(settings: Settings) -> int:
     from hybrid_mcp.stdio import serve_stdio  # noqa: PLC0415
 
     async with open_app(settings) as app:
-        await serve_stdio(build_server(app))
+        await serve_stdio(
+            build_server(app), longest=settings.serve.max_message_bytes, once_answered=partial(_sidecar_or_not, app)
+        )
     return 0
+
+
+async def _sidecar_or_not(app: App) -> None:
+    """The sidecar of a server on stdio, of which there may be several: the first one has the port."""
+    from hybrid_mcp.http import listen, serving_beside  # noqa: PLC0415
+
+    serving = app.settings.serve
+    if not serving.sidecar:
+        return
+    try:
+        listener = listen("127.0.0.1", serving.sidecar_port)
+    except PortUnusable as error:
+        structlog.get_logger(__name__).warning("no sidecar", reason=error.text("en"))
+        return
+    build_api = await asyncio.to_thread(_build_api)
+    async with serving_beside(build_api(app), listener):
+        await asyncio.Event().wait()
+
+
+async def _serve_http(settings: Settings) -> int:
+    """Serve until SIGINT or SIGTERM; then let calls end, and clean up."""
+    from hybrid_mcp.http import listen, serve_http, serving_beside, url_of  # noqa: PLC0415
+    from hybrid_mcp.opening import open_app  # noqa: PLC0415
+    from hybrid_mcp.server import build_server  # noqa: PLC0415
+
+    serving = settings.serve
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(listen(serving.host, serving.port))
+        app = await stack.enter_async_context(open_app(settings))
+        told = url_of(listener, "/mcp")
+        if serving.sidecar:
+            beside = stack.enter_context(listen("127.0.0.1", serving.sidecar_port))
+            await stack.enter_async_context(serving_beside(_build_api()(app), beside))
+            told += f"  {url_of(beside, '/health')}"
+        sys.stderr.write(f"{told}\n")
+        await serve_http(build_server(app), serving, listener)
+    return 0
+
+
+def _build_api() -> Callable[[App], ASGIApp]:
+    """FastAPI takes a quarter of a second to import: in a thread, beside what is being answered."""
+    from hybrid_mcp.api import build_api  # noqa: PLC0415
+
+    return build_api
 
 
 def _models(settings: Settings, action: str) -> int:

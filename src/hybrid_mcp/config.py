@@ -244,6 +244,24 @@ class Watching(_Group):
     rest: float = Field(5, ge=0, description="Seconds it is left alone.")
 
 
+class Serving(_Group):
+    """How clients reach the server."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address HTTP listens on.")
+    port: int = Field(8001, ge=0, le=65535, description="Port of HTTP; 0: any free one.")
+    with_sse: bool = Field(False, description="Serve the old HTTP+SSE transport at `/sse` too.")
+    allowed_hosts: Names = Field(
+        (), description="Names by which clients may call the server (`Host`), besides this machine's own."
+    )
+    allowed_origins: Names = Field(
+        (), description="Web pages that may call it (`Origin`), as `https://host`, besides this machine's own."
+    )
+    max_message_bytes: int = Field(64 * 2**20, ge=4096, description="Largest message that is taken, in bytes.")
+    drain: float = Field(10, ge=0, description="Seconds that calls are given to end when HTTP is told to stop.")
+    sidecar: bool = Field(True, description="Serve `/health`, `/ready`, `/system/status` and `/metrics` beside MCP.")
+    sidecar_port: int = Field(8000, ge=0, le=65535, description="Port of those, on this machine; 0: any free one.")
+
+
 class Settings(BaseSettings):
     """Everything that can be configured; every field has a working default."""
 
@@ -296,6 +314,7 @@ class Settings(BaseSettings):
     ollama: OllamaServer = OllamaServer()
     outgoing: Outgoing = Outgoing()
     watching: Watching = Watching()
+    serve: Serving = Serving()
 
     @field_validator("allowed_roots", mode="before")
     @classmethod

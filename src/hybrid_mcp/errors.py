@@ -16,7 +16,8 @@
     │   ├── AnswerRefused       the model declined, or a filter cut its answer off
     │   └── AnswerUnusable      what it answered is not what was asked for, also after asking again
     ├── StorageError            the data directory is full, read-only or damaged
-    └── SettingsWrong           the configuration names something that does not exist
+    ├── PortUnusable            the port is taken, or the address is none of this machine's
+    └── SettingsWrong           the configuration names something that does not exist, or lacks something
 
     Unfit (a ValueError)        raised inside pydantic's validators, and told as an InvalidInput is
 
@@ -132,8 +133,12 @@ class StorageError(HybridError):
     """The data directory is full, read-only or damaged."""
 
 
+class PortUnusable(HybridError):
+    """The port is taken or not ours to take, or the address is none of this machine's."""
+
+
 class SettingsWrong(HybridError):
-    """The configuration names something that does not exist."""
+    """The configuration names something that does not exist, or lacks something."""
 
     @classmethod
     def unknown(cls, variable: str, name: str, known: Iterable[str]) -> SettingsWrong:

@@ -26,11 +26,16 @@ import anyio
 import structlog
 from mcp.server.mcpserver import MCPServer
 from mcp.shared.message import SessionMessage
-from mcp.types import JSONRPCNotification, jsonrpc_message_adapter
+from mcp.types import (
+    JSONRPCError,
+    JSONRPCNotification,
+    JSONRPCRequest,
+    JSONRPCResponse,
+    RequestId,
+    jsonrpc_message_adapter,
+)
 from pydantic import ValidationError
 
-LONGEST_MESSAGE = 64 * 2**20
-"""Bytes. Inline audio comes as base64 inside one line; anything longer is refused and skipped."""
 _CHUNK = 2**16
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PARSE_ERROR, _INVALID_REQUEST = -32700, -32600
@@ -39,8 +44,8 @@ _log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def stdio_transport() -> AsyncIterator[tuple[_Incoming, _Outgoing]]:
-    """Claim the standard descriptors for messages, and give them back afterwards."""
+async def stdio_transport(longest: int) -> AsyncIterator[tuple[_Incoming, _Outgoing]]:
+    """Claim the standard descriptors for messages of up to `longest` bytes, and give them back afterwards."""
     # No flush of Python's own buffer may land on the wire later.
     sys.stdout.flush()
     wire_in, wire_out = os.dup(0), os.dup(1)
@@ -55,7 +60,7 @@ async def stdio_transport() -> AsyncIterator[tuple[_Incoming, _Outgoing]]:
         for number in _ENDING_SIGNALS:
             with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt instead
                 loop.add_signal_handler(number, end)
-        yield _Incoming(_lines(reader), outgoing), outgoing
+        yield _Incoming(_lines(reader, longest), outgoing, longest), outgoing
     finally:
         # The handlers stay, and now do nothing: a second signal must not cut the cleaning up behind us short.
         sys.stdout.flush()
@@ -63,12 +68,30 @@ async def stdio_transport() -> AsyncIterator[tuple[_Incoming, _Outgoing]]:
         os.dup2(wire_out, 1)
 
 
-async def serve_stdio(server: MCPServer[Any]) -> None:
-    """Serve one client on the standard descriptors until it closes its end."""
+async def serve_stdio(
+    server: MCPServer[Any], *, longest: int, once_answered: Callable[[], Awaitable[None]] | None = None
+) -> None:
+    """Serve one client on the standard descriptors until it closes its end.
+
+    Args:
+        server: what is served.
+        longest: bytes of the longest message that is taken. Inline audio comes as base64 inside one line.
+        once_answered: runs beside, from the first answer on, and is cancelled at the end: what may wait until the
+            client has its connection.
+    """
     # The one private name we use: MCPServer.run_stdio_async hard-wires the SDK's transport.
     low_level = server._lowlevel_server  # noqa: SLF001
-    async with stdio_transport() as (incoming, outgoing):
-        await low_level.run(incoming, outgoing, low_level.create_initialization_options())
+    async with stdio_transport(longest) as (incoming, outgoing), asyncio.TaskGroup() as beside:
+        waiting = beside.create_task(_after(outgoing.answered, once_answered))
+        while incoming.open:  # a client that only looked (server/discover) begins anew with initialize
+            await low_level.run(incoming, outgoing, low_level.create_initialization_options())
+        waiting.cancel()
+
+
+async def _after(event: asyncio.Event, work: Callable[[], Awaitable[None]] | None) -> None:
+    await event.wait()
+    if work is not None:
+        await work()
 
 
 class _Stream:
@@ -91,6 +114,13 @@ class _Outgoing(_Stream):
 
     def __init__(self, write: Callable[[bytes], Awaitable[None]]) -> None:
         self._write = write
+        self._awaited: dict[RequestId, asyncio.Event] = {}
+        self.answered = asyncio.Event()
+        """Something was answered."""
+
+    def expect(self, request: RequestId) -> asyncio.Event:
+        """What is set when that request has been answered."""
+        return self._awaited.setdefault(request, asyncio.Event())
 
     async def send(self, item: SessionMessage, /) -> None:
         """Write one message.
@@ -98,7 +128,12 @@ class _Outgoing(_Stream):
         Raises:
             anyio.BrokenResourceError: the client is gone.
         """
-        await self.send_line(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode())
+        message = item.message
+        await self.send_line(message.model_dump_json(by_alias=True, exclude_unset=True).encode())
+        if isinstance(message, JSONRPCResponse | JSONRPCError):
+            self.answered.set()
+            if self._awaited and message.id is not None and (awaited := self._awaited.pop(message.id, None)):
+                awaited.set()
 
     async def send_line(self, line: bytes) -> None:
         """Write one line of JSON."""
@@ -111,17 +146,51 @@ class _Outgoing(_Stream):
 class _Incoming(_Stream):
     """`ReadStream[SessionMessage | Exception]`: answers what is no message itself, so no client waits in vain."""
 
-    def __init__(self, lines: AsyncIterator[bytes | None], outgoing: _Outgoing) -> None:
+    def __init__(self, lines: AsyncIterator[bytes | None], outgoing: _Outgoing, longest: int) -> None:
         self._lines = lines
         self._outgoing = outgoing
+        self._longest = longest
+        self._looked: asyncio.Event | None = None
+        self._begun = False
+        self._held: SessionMessage | None = None
+        self.open = True
+        """Whether more can come."""
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> SessionMessage | Exception:
+        if (message := self._held or await self._next()) is None:
+            self.open = False
+            raise StopAsyncIteration
+        if self._held is None and await self._begins_anew(message):
+            self._held = message
+            raise StopAsyncIteration
+        self._held = None
+        return message
+
+    async def _begins_anew(self, message: SessionMessage) -> bool:
+        """Whether a client that only asked `server/discover`, in the era of 2026-07-28, now shakes hands as before.
+
+        Claude Code does. The SDK settles the era by the first request, and would refuse it.
+        """
+        request = message.message
+        if self._begun or not isinstance(request, JSONRPCRequest):
+            return False
+        if request.method == "server/discover":
+            self._looked = self._outgoing.expect(request.id)
+            return False
+        self._begun = True
+        if request.method != "initialize" or self._looked is None:
+            return False
+        await self._looked.wait()  # ending the input would cancel it
+        return True
+
+    async def _next(self) -> SessionMessage | None:
+        """The next message that can be read; None at the end."""
         async for line in self._lines:
             if line is None:
-                megabytes = LONGEST_MESSAGE // 2**20
+                megabytes = self._longest // 2**20
                 await self._refuse(None, _PARSE_ERROR, f"message longer than {megabytes} MiB; send a path instead")
             elif line.strip():
                 try:
@@ -134,7 +203,7 @@ class _Incoming(_Stream):
                     await self._refuse(None, _INVALID_REQUEST, "an id must be a string or an integer")
                     continue
                 return SessionMessage(message)
-        raise StopAsyncIteration
+        return None
 
     async def receive(self) -> SessionMessage | Exception:
         """The next message.
@@ -195,7 +264,7 @@ def _is_pipe(descriptor: int) -> bool:
     return sys.platform != "win32" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
 
 
-async def _lines(reader: asyncio.StreamReader) -> AsyncIterator[bytes | None]:
+async def _lines(reader: asyncio.StreamReader, longest: int) -> AsyncIterator[bytes | None]:
     """The lines that come in; None for one that is too long."""
     # Not StreamReader.readline, which drops what it read of a line that is too long, and takes the rest for a line.
     held = bytearray()
@@ -204,11 +273,11 @@ async def _lines(reader: asyncio.StreamReader) -> AsyncIterator[bytes | None]:
         *ends, rest = chunk.split(b"\n")
         for end in ends:
             held += end
-            yield None if skipping or len(held) > LONGEST_MESSAGE else bytes(held)
+            yield None if skipping or len(held) > longest else bytes(held)
             held.clear()
             skipping = False
         held += rest
-        if len(held) > LONGEST_MESSAGE:
+        if len(held) > longest:
             skipping = True
         if skipping:
             held.clear()

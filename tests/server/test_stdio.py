@@ -1,6 +1,7 @@
 """The server as a process: what stands on its wire, and how it ends."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -10,9 +11,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
-from hybrid_mcp.stdio import LONGEST_MESSAGE
+from hybrid_mcp.config import Serving
+from hybrid_mcp.http import listen
 
 # Every test is a process of its own: a second and a half.
 pytestmark = pytest.mark.slow
@@ -44,7 +47,7 @@ class Wire:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    async def answer_to(self, number: int) -> dict[str, Any]:
+    async def answer_to(self, number: int | str) -> dict[str, Any]:
         while (answer := await self.receive()).get("id") != number:
             assert answer["jsonrpc"] == "2.0"
         return answer
@@ -199,7 +202,7 @@ async def test_half_a_surrogate_pair_is_explained_to_whoever_sent_it(tmp_path: P
 async def test_a_message_beyond_the_limit_is_refused_and_the_server_goes_on(tmp_path: Path) -> None:
     async with served(tmp_path) as wire:
         await wire.hello()
-        await wire.send(b'"' + b"x" * (LONGEST_MESSAGE + 1) + b'"')
+        await wire.send(b'"' + b"x" * (Serving().max_message_bytes + 1) + b'"')
         assert "longer than" in (await wire.receive())["error"]["message"]
         await wire.send({"jsonrpc": "2.0", "id": 8, "method": "ping"})
         assert (await wire.answer_to(8))["result"] == {}
@@ -252,3 +255,64 @@ async def test_what_c_code_prints_does_not_reach_the_wire(tmp_path: Path) -> Non
     assert [json.loads(line)["jsonrpc"] for line in out.splitlines()] == ["2.0"]
     assert b"noise from C" in err
     assert b"noise from Python" in err
+
+
+MODERN = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+    "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
+}
+LOOK = {"jsonrpc": "2.0", "id": "look", "method": "server/discover", "params": {"_meta": MODERN}}
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_client_that_looks_first_may_still_shake_hands(tmp_path: Path, waits: bool) -> None:
+    async with served(tmp_path) as wire:
+        await wire.send(LOOK)
+        if not waits:
+            await wire.send(HELLO)
+        assert "2026-07-28" in (await wire.answer_to("look"))["result"]["supportedVersions"]
+        if waits:
+            await wire.send(HELLO)
+        assert (await wire.answer_to(1))["result"]["protocolVersion"] == "2025-11-25"
+        await wire.send(READY)
+        await wire.call(2, "list_voices", {})
+        assert not (await wire.answer_to(2))["result"].get("isError")
+        assert wire.process.stdin is not None
+        wire.process.stdin.close()
+        assert await wire.ended() == 0
+
+
+async def test_a_client_that_looks_may_go_on_in_the_new_era_and_then_stays_there(tmp_path: Path) -> None:
+    async with served(tmp_path) as wire:
+        await wire.send(LOOK)
+        await wire.answer_to("look")
+        await wire.send({"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {"_meta": MODERN}})
+        assert (await wire.answer_to(2))["result"]["tools"]
+        await wire.send(HELLO)
+        assert (await wire.answer_to(1))["error"]["code"] == -32022
+        await wire.send({"jsonrpc": "2.0", "id": 3, "method": "tools/list", "params": {"_meta": MODERN}})
+        assert (await wire.answer_to(3))["result"]["tools"]
+
+
+@pytest.mark.parametrize("busy", [True, False])
+async def test_the_sidecar_stands_beside_stdio_unless_its_port_is_taken(tmp_path: Path, busy: bool) -> None:
+    taken = listen("127.0.0.1", 0)
+    port = taken.getsockname()[1]
+    if not busy:
+        taken.close()
+    with taken:
+        async with (
+            served(tmp_path, HYBRID_MCP_SERVE__SIDECAR="true", HYBRID_MCP_SERVE__SIDECAR_PORT=str(port)) as wire,
+            httpx2.AsyncClient() as http,
+        ):
+            await wire.hello()
+            answer = None
+            while not busy and answer is None:
+                with contextlib.suppress(httpx2.ConnectError):  # FastAPI is imported after the first answer
+                    answer = await http.get(f"http://127.0.0.1:{port}/health")
+            await wire.call(2, "list_voices", {})
+            assert not (await wire.answer_to(2))["result"].get("isError")
+            assert wire.process.stdin is not None
+            wire.process.stdin.close()
+            assert await wire.ended() == 0

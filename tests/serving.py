@@ -1,0 +1,49 @@
+"""The program over HTTP, as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server that listens."""
+
+    process: asyncio.subprocess.Process
+    url: str
+    """Of MCP."""
+    base: str
+    sidecar: str
+    """Base address; empty when there is none."""
+
+
+@asynccontextmanager
+async def serving(data_dir: Path, *arguments: str, **environment: str) -> AsyncIterator[Served]:
+    """Serve on free ports until the block ends; arguments come after `serve --transport http`."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hybrid_mcp", "serve", "--transport", "http", "--port", "0", *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"HYBRID_MCP_DATA_DIR": str(data_dir), "HYBRID_MCP_LANGUAGE": "en"} | environment,
+    )
+    assert process.stderr is not None
+    said = b""
+    while not said.startswith(b"http://"):  # warnings may stand before it
+        said = await process.stderr.readline()
+        assert said, "the server did not start"
+    drained = asyncio.create_task(process.stderr.read())
+    url, *beside = said.decode().split()
+    try:
+        async with asyncio.timeout(90):
+            yield Served(process, url, url.removesuffix("/mcp"), beside[0].removesuffix("/health") if beside else "")
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        await drained
