@@ -11,7 +11,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from hybrid_mcp.errors import Unfit
 from hybrid_mcp.languages import Language
-from hybrid_mcp.script import ruby
 
 _MARKS = re.compile(r"[\W_]")
 # Categories Cc and Cs, without line breaks and tabs; \f and \v have become line breaks before.
@@ -140,6 +139,8 @@ class Line(_Model):
     @property
     def shown(self) -> str:
         """`text` without the readings that stand beside its words."""
+        from hybrid_mcp.script import ruby  # noqa: PLC0415  (tables: not at start-up)
+
         return ruby.shown(self.text)
 
     @property

@@ -24,7 +24,6 @@ from hybrid_mcp.errors import (
     ModelMissing,
 )
 from hybrid_mcp.retrying import TryLater, attempts, retry_after
-from hybrid_mcp.script import ruby
 from hybrid_mcp.script.model import Phrase
 from hybrid_mcp.secrets.interface import Secret, Secrets
 from hybrid_mcp.threads import in_thread
@@ -132,6 +131,8 @@ class OpenAISpeech:
             AnswerUnusable: what it sent is not audio.
         """
         import numpy as np  # noqa: PLC0415  (80 ms that no other tool needs)
+
+        from hybrid_mcp.script import ruby  # noqa: PLC0415  (tables: not at start-up)
 
         self._see_configured()
         weights = [sum(map(str.isalnum, ruby.plain(phrase.spoken))) for phrase in phrases]
@@ -339,6 +340,8 @@ def _place(url: str) -> str:
 
 def _text(phrases: Sequence[Phrase], language: str) -> str:
     """What is read, with the punctuation of what is shown: such voices take their melody from it."""
+    from hybrid_mcp.script import ruby  # noqa: PLC0415  (tables: not at start-up)
+
     comma, between = ("、", "") if language == "ja" else (",", " ")
     parts = []
     for phrase in phrases:

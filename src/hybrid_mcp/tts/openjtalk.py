@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 
 from hybrid_mcp.backend import Health
 from hybrid_mcp.errors import EngineError
-from hybrid_mcp.lexicon.english import kana
-from hybrid_mcp.script import ruby
 from hybrid_mcp.script.model import Phrase
 from hybrid_mcp.tts.interface import Prosody, Speech, Voice
 
@@ -90,6 +88,8 @@ class OpenJTalk:
         import pyopenjtalk  # noqa: PLC0415  (0.4-1.6 s, 60 MB)
         from pyopenjtalk.htsengine import HTSEngine  # noqa: PLC0415
 
+        from hybrid_mcp.lexicon.english import kana  # noqa: PLC0415  (tables: not at start-up)
+        from hybrid_mcp.script import ruby  # noqa: PLC0415
         from hybrid_mcp.tts import hts  # noqa: PLC0415  (numpy)
 
         try:

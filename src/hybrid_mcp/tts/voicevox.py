@@ -18,8 +18,6 @@ from hybrid_mcp.backend import Backend, Health
 from hybrid_mcp.config import TextToSpeech
 from hybrid_mcp.egress import Egress
 from hybrid_mcp.errors import EngineError, EngineUnavailable
-from hybrid_mcp.lexicon.english import kana
-from hybrid_mcp.script import ruby
 from hybrid_mcp.script.model import Phrase
 from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tts.interface import Prosody, Samples, Speech, Voice
@@ -161,6 +159,8 @@ class Voicevox:
         self, phrases: tuple[Phrase, ...], texts: list[Runs], style: str
     ) -> tuple[AudioQuery, list[int]]:
         """The query for a sentence, and how many of its accent phrases belong to each phrase."""
+        from hybrid_mcp.script import ruby  # noqa: PLC0415  (tables: not at start-up)
+
         accented = any(has_accents for runs in texts for _, has_accents in runs)
         plain = ["".join(ruby.plain(f"《{text}》") if marked else text for text, marked in runs) for runs in texts]
         query = await self._client.audio_query(joined(plain), style)
@@ -260,6 +260,9 @@ def _catalogue(
 
 def _runs(spoken: str) -> Runs:
     """`spoken` as an engine reads it: Latin words in kana, accents apart."""
+    from hybrid_mcp.lexicon.english import kana  # noqa: PLC0415  (tables: not at start-up)
+    from hybrid_mcp.script import ruby  # noqa: PLC0415
+
     return [(text if accented else kana(text), accented) for text, accented in ruby.runs(spoken)]
 
 
