@@ -147,3 +147,27 @@ def test_a_data_directory_that_is_a_file_is_refused_with_a_remedy(tmp_path: Path
 def test_what_the_disk_says_becomes_a_sentence_with_a_remedy(number: int, says: str) -> None:
     with pytest.raises(StorageError, match=says), storage_errors():
         raise OSError(number, os.strerror(number), "/data/x")
+
+
+async def test_the_newest_of_the_kinds_asked_for_come_first_and_damaged_ones_not_at_all(artifacts: Artifacts) -> None:
+    made = [artifact_id("script" if n % 2 else "audio", {"n": n}) for n in range(6)]
+    for age, artifact in enumerate(reversed(made)):
+        await make(artifacts, artifact)
+        os.utime(artifacts.root / artifact, (1000 - age, 1000 - age))
+    await make(artifacts, artifact_id("source", {}))
+    (artifacts.root / made[5] / "script.md").write_text("cut off")
+    recent = artifacts.recent(("script", "audio"), 3)
+    assert [(found.id, at) for found, at in recent] == [(made[4], 999), (made[3], 998), (made[2], 997)]
+    assert artifacts.ids("script") == [made[5], made[3], made[1]]
+
+
+async def test_who_watches_hears_of_what_is_made_and_not_of_what_is_found(artifacts: Artifacts) -> None:
+    heard: list[str] = []
+    artifacts.watch(heard.append)
+    await make(artifacts)
+    await make(artifacts)
+    assert heard == [ID]
+    with pytest.raises(RuntimeError):
+        async with artifacts.making(artifact_id("script", {"never": "made"})):
+            raise RuntimeError
+    assert heard == [ID]

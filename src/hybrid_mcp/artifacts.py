@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import errno
 import hashlib
+import itertools
 import json
 import os
 import re
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +85,11 @@ class Artifacts:
         self.root = data_dir / "artifacts"
         # Weak: a lock lives as long as somebody makes, or waits for, its artifact.
         self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._watching: list[Callable[[str], None]] = []
+
+    def watch(self, listener: Callable[[str], None]) -> None:
+        """Call `listener` with the id of whatever this process makes from now on. It must not block, nor raise."""
+        self._watching.append(listener)
 
     def open(self) -> None:
         """Make the folder and remove what killed processes left behind."""
@@ -127,9 +133,27 @@ class Artifacts:
 
     def ids(self, kind: Kind) -> list[str]:
         """The ids of a kind, newest first."""
-        found = [path for path in self.root.glob(f"{kind}-*") if _ID.fullmatch(path.name)]
-        found.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
-        return [path.name for path in found]
+        return [artifact for _, artifact in self._newest((kind,))]
+
+    def recent(self, kinds: Collection[Kind], most: int) -> list[tuple[Artifact, float]]:
+        """The last `most` artifacts of these kinds, and when each was made (seconds since the epoch), newest first.
+
+        Of thousands only those are opened; what is damaged is left out.
+        """
+        whole = ((found, made) for made, artifact in self._newest(kinds) if (found := self.find(artifact)) is not None)
+        return list(itertools.islice(whole, most))
+
+    def _newest(self, kinds: Collection[Kind]) -> list[tuple[float, str]]:
+        """When they were made, and their ids."""
+        found: list[tuple[float, str]] = []
+        if not self.root.is_dir():
+            return found
+        with storage_errors(), os.scandir(self.root) as entries:
+            for entry in entries:
+                if (match := _ID.fullmatch(entry.name)) is not None and match["kind"] in kinds:
+                    with contextlib.suppress(FileNotFoundError):  # another process may be removing it
+                        found.append((entry.stat(follow_symlinks=False).st_mtime, entry.name))
+        return sorted(found, reverse=True)
 
     @asynccontextmanager
     async def making(self, artifact: str) -> AsyncIterator[Draft | Artifact]:
@@ -149,6 +173,8 @@ class Artifacts:
                 await in_thread(lambda: self._finish(artifact, draft))  # hashes an hour of sound in 0.4 s
             finally:
                 shutil.rmtree(draft.folder, ignore_errors=True)
+            for listener in self._watching:
+                listener(artifact)
 
     def _begin(self) -> Draft:
         folder = self.root / f"{_UNFINISHED}{os.getpid()}-{secrets.token_hex(4)}"
