@@ -16,9 +16,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from hybrid_mcp.app import App
 from hybrid_mcp.errors import HybridError, InvalidInput, NotFound
 from hybrid_mcp.languages import Bilingual, Language
-from hybrid_mcp.script.keep import keep_source, kept_source
 from hybrid_mcp.script.model import Cast, Paper, Style
-from hybrid_mcp.script.prompting import source_language, writing_prompt
 from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.arguments import source_of
 from hybrid_mcp.tools.explaining import explained
@@ -44,6 +42,9 @@ def add_prompts(server: MCPServer[App], app: App) -> None:
             str, Field(description="Speakers, up to four, separated by semicolons; `name: how they talk`.")
         ] = "",
     ) -> str:
+        from hybrid_mcp.script.keep import keep_source, kept_source
+        from hybrid_mcp.script.prompting import source_language, writing_prompt
+
         try:
             if source_id:
                 source = kept_source(app.artifacts, source_id)

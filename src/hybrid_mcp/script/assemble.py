@@ -15,13 +15,19 @@ from dataclasses import dataclass, replace
 from hybrid_mcp.artifacts import artifact_id
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script import evidence, retold, ruby, untrusted
-from hybrid_mcp.script.model import Cast, Chapter, Complaint, Line, Script, Section, Style
+from hybrid_mcp.script.model import (
+    PAUSE_AFTER_LINE,
+    PAUSE_AFTER_SECTION,
+    Cast,
+    Chapter,
+    Complaint,
+    Line,
+    Script,
+    Section,
+    Style,
+)
 from hybrid_mcp.script.phrasing import reading
 from hybrid_mcp.script.source import Source
-
-PAUSE_AFTER_LINE = 0.45
-PAUSE_AFTER_SECTION = 1.1
-"""Seconds of silence; what `synthesize_voice` uses unless told otherwise."""
 
 _WORD = re.compile(r"[A-Za-z']+")
 _BREATH = re.compile(r"[、，,;；:：]")

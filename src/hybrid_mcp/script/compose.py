@@ -14,10 +14,10 @@ from itertools import cycle, groupby
 
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script import untrusted
-from hybrid_mcp.script.assemble import PAUSE_AFTER_LINE, Manuscript, Written, WrittenSection, assemble, seconds_of
+from hybrid_mcp.script.assemble import Manuscript, Written, WrittenSection, assemble, seconds_of
 from hybrid_mcp.script.frames import FRAMES, Frame
 from hybrid_mcp.script.keywords import content_words, keywords
-from hybrid_mcp.script.model import Cast, Script, SourceSentence, Style
+from hybrid_mcp.script.model import PAUSE_AFTER_LINE, Cast, Script, SourceSentence, Style
 from hybrid_mcp.script.roles import Role, centrality, label, roles, unlabelled
 from hybrid_mcp.script.source import Source
 from hybrid_mcp.script.speakable import speakable

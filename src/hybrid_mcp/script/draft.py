@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from hybrid_mcp.errors import InvalidInput
 from hybrid_mcp.languages import Bilingual, Language
-from hybrid_mcp.script.assemble import Manuscript, Written, WrittenSection, assemble
-from hybrid_mcp.script.frames import FRAMES
 from hybrid_mcp.script.model import Cast, CleanText, OneLine, Script, Speaker, Style
-from hybrid_mcp.script.source import Source
+
+if TYPE_CHECKING:
+    from hybrid_mcp.script.source import Source
 
 
 class _Draft(BaseModel):
@@ -92,6 +92,10 @@ def scripted(
     cast: Cast = (),
 ) -> Script:
     """As `accept`, also where no line has evidence: the beginning of a longer script may have none."""
+    # The form alone is an argument of a tool: it comes without the 0.1 s of tables that checking needs.
+    from hybrid_mcp.script.assemble import Manuscript, Written, WrittenSection, assemble  # noqa: PLC0415
+    from hybrid_mcp.script.frames import FRAMES  # noqa: PLC0415
+
     usual = cast[0].name if cast else FRAMES[language][style].reader
     manuscript = Manuscript(
         title=draft.title,

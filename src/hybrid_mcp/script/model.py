@@ -23,6 +23,10 @@ _STACKED = re.compile(
     "\u1dc0-\u1dff\u20d0-\u20ff\u302a-\u302f\u3099\u309a\ufe20-\ufe2f]{31}"
 )
 
+PAUSE_AFTER_LINE = 0.45
+PAUSE_AFTER_SECTION = 1.1
+"""Seconds of silence; what `synthesize_voice` uses unless told otherwise."""
+
 Style = Literal["popular", "educational", "academic", "news", "dialogue", "kids"]
 Origin = Literal["title", "authors", "publication_year", "abstract", "full_text", "content"]
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from hybrid_mcp.errors import InvalidInput
 from hybrid_mcp.languages import Language
 from hybrid_mcp.script.model import Cast, CleanText, OneLine, Paper, Style
-from hybrid_mcp.script.source import Source, source_of_paper, source_of_text
+
+if TYPE_CHECKING:
+    from hybrid_mcp.script.source import Source
 
 PaperArgument = Annotated[Paper | None, Field(description="The paper. Give this, or title and content.")]
 TitleArgument = Annotated[OneLine, Field(max_length=500, description="Title, when there is no paper.")]
@@ -30,6 +32,8 @@ def source_of(paper: Paper | None, title: str, content: str) -> Source:
     Raises:
         InvalidInput: both or neither way was used.
     """
+    from hybrid_mcp.script.source import source_of_paper, source_of_text
+
     if paper is not None and (title or content):
         raise InvalidInput(
             ja="paper と title/content は同時に使えません。どちらか一方にしてください。",

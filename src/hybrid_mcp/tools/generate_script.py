@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
 from pydantic import BaseModel, Field
@@ -12,8 +12,6 @@ from hybrid_mcp.app import App
 from hybrid_mcp.artifacts import Artifact
 from hybrid_mcp.errors import NotFound, UnsupportedLanguage
 from hybrid_mcp.languages import Bilingual
-from hybrid_mcp.script.authors import EXTRACTIVE, Asked, Composer, ModelWriter, Work, Writer, author
-from hybrid_mcp.script.keep import keep_source
 from hybrid_mcp.script.model import Complaint, Script
 from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.arguments import (
@@ -28,6 +26,9 @@ from hybrid_mcp.tools.arguments import (
     source_of,
 )
 from hybrid_mcp.tools.context import LentApp, Progress
+
+if TYPE_CHECKING:
+    from hybrid_mcp.script.authors import Work, Writer
 
 
 class ScriptUsage(BaseModel):
@@ -95,6 +96,9 @@ async def generate_script(
     wrote and why not the first choice. extractive selects and shortens the source's own sentences; it neither translates
     nor pads. To write the script yourself, use the prompt write_script (or source_id from detail=full) and save_script.
     """
+    from hybrid_mcp.script.authors import Asked, author
+    from hybrid_mcp.script.keep import keep_source
+
     source = await in_thread(lambda: source_of(paper, title, content))
     await keep_source(app.artifacts, source)
     made = await author(
@@ -132,6 +136,8 @@ def _writers(app: App, engine: str) -> list[Writer]:
     Raises:
         NotFound: the one that was asked for is not configured.
     """
+    from hybrid_mcp.script.authors import EXTRACTIVE, Composer, ModelWriter
+
     order = app.settings.llm.writers
     models = {model.name: model for model in app.writers}
     if engine not in ("auto", EXTRACTIVE) and engine not in models:

@@ -10,8 +10,6 @@ from mcp.server.mcpserver import Context
 from pydantic import BaseModel, Field
 
 from hybrid_mcp.app import App
-from hybrid_mcp.llm.ask import ask
-from hybrid_mcp.llm.fitting import check_schema, misfit
 from hybrid_mcp.llm.interface import ChatRequest, Watch
 from hybrid_mcp.script.model import CleanText
 from hybrid_mcp.threads import in_thread
@@ -74,6 +72,9 @@ async def local_llm(
     Ollama answers when it runs. Otherwise a very small embedded model does: good for short English tasks such as a
     title or a label; it refuses other languages, because you, the calling model, would answer them better.
     """
+    from hybrid_mcp.llm.ask import ask
+    from hybrid_mcp.llm.fitting import check_schema, misfit
+
     if json_schema is not None:
         await in_thread(partial(check_schema, json_schema))
     wanted = [one for one in app.local_models if engine in ("auto", one.name)]

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from hybrid_mcp.errors import InvalidInput
 from hybrid_mcp.script.draft import ScriptDraft, accept
-from hybrid_mcp.script.keep import keep, keep_source, kept_source
 from hybrid_mcp.script.model import CleanText, Script
-from hybrid_mcp.script.prompting import source_language
-from hybrid_mcp.script.source import Source
 from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.arguments import (
     CastArgument,
@@ -26,6 +23,9 @@ from hybrid_mcp.tools.arguments import (
 )
 from hybrid_mcp.tools.context import LentApp
 from hybrid_mcp.tools.generate_script import ScriptAnswer, answer
+
+if TYPE_CHECKING:
+    from hybrid_mcp.script.source import Source
 
 
 async def save_script(
@@ -49,6 +49,9 @@ async def save_script(
     Every figure and Latin-letter term of a line must stand in the source sentences it cites. What does not comes
     back as complaints that name the line and the remedy: correct those lines and call again. It is stored either way.
     """
+    from hybrid_mcp.script.keep import keep, keep_source, kept_source
+    from hybrid_mcp.script.prompting import source_language
+
     if source_id and (paper is not None or title or content):
         raise InvalidInput(
             ja="source_id と paper・title・content は同時に使えません。どちらか一方にしてください。",

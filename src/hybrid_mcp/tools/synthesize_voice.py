@@ -11,13 +11,10 @@ from hybrid_mcp import languages
 from hybrid_mcp.app import App
 from hybrid_mcp.artifacts import Artifact
 from hybrid_mcp.choosing import Passed
-from hybrid_mcp.episode.cast import lines_of_script, lines_of_text, require_language, voices_of_script
 from hybrid_mcp.episode.formats import AudioFormat
 from hybrid_mcp.errors import InvalidInput, UnsupportedLanguage
 from hybrid_mcp.languages import Bilingual, Language
-from hybrid_mcp.script.assemble import PAUSE_AFTER_LINE, PAUSE_AFTER_SECTION
-from hybrid_mcp.script.keep import kept
-from hybrid_mcp.script.model import CleanText
+from hybrid_mcp.script.model import PAUSE_AFTER_LINE, PAUSE_AFTER_SECTION, CleanText
 from hybrid_mcp.tools.context import LentApp, Progress
 from hybrid_mcp.tts.interface import Prosody, Voice
 
@@ -84,7 +81,9 @@ async def synthesize_voice(
     Returns absolute paths of the recording, .srt, .vtt and report.html. The same request is answered from what was
     made before. list_voices says who can speak what. Readings can be given in the text: 漢字《かな》, 箸《ハ'シ》.
     """
-    from hybrid_mcp.episode.build import Narration, narrate  # noqa: PLC0415  (numpy and jinja2: not at start-up)
+    from hybrid_mcp.episode.build import Narration, narrate
+    from hybrid_mcp.episode.cast import lines_of_script, lines_of_text, require_language, voices_of_script
+    from hybrid_mcp.script.keep import kept
 
     prosody = Prosody(speed, pitch, volume, pause_scale, intonation, pause, lead_in, lead_out)
     if bool(text) == bool(script_id):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from mcp.server.mcpserver import Context
 from pydantic import BaseModel, Field
@@ -10,11 +10,11 @@ from pydantic import BaseModel, Field
 from hybrid_mcp.app import App
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script.model import CleanText
-from hybrid_mcp.stt.score import character_error_rate
-from hybrid_mcp.stt.transcribe import Heard
-from hybrid_mcp.stt.transcribe import transcribe as hear
 from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.context import LentApp, Progress
+
+if TYPE_CHECKING:
+    from hybrid_mcp.stt.transcribe import Heard
 
 _SHOWN = 6000
 """Characters of the transcript in the answer; the rest is in its file."""
@@ -69,6 +69,8 @@ async def transcribe(
     gives an empty transcript. With the embedded model (Whisper base) expect roughly one wrong character in six in
     Japanese.
     """
+    from hybrid_mcp.stt.transcribe import transcribe as hear
+
     heard = await hear(
         app.recognizer,
         app.artifacts,
@@ -84,6 +86,8 @@ async def transcribe(
 
 
 def _answer(heard: Heard, form: str, language: Language) -> TranscriptAnswer:
+    from hybrid_mcp.stt.score import character_error_rate
+
     transcript = heard.transcript
     name = "transcript.txt" if form == "text" else f"transcript.{form}"
     text = heard.artifact.read_text(name).strip()
