@@ -17,6 +17,7 @@ from pydantic import ValidationError, create_model
 from hybrid_mcp.app import App
 from hybrid_mcp.errors import HybridError
 from hybrid_mcp.languages import Bilingual, Language
+from hybrid_mcp.tools import schemas
 from hybrid_mcp.tools.explaining import explained
 
 _BETWEEN_REPORTS = 0.2
@@ -66,9 +67,9 @@ def tool(
     strict.model_config["extra"] = "forbid"
     strict.model_rebuild(force=True)
     made.fn_metadata.arg_model = strict
-    made.parameters = _slim(strict.model_json_schema(by_alias=True))
+    made.parameters = schemas.for_arguments(strict.model_json_schema(by_alias=True))
     if made.fn_metadata.output_schema is not None:
-        made.fn_metadata.output_schema = _slim(made.fn_metadata.output_schema)
+        made.fn_metadata.output_schema = schemas.for_answers(made.fn_metadata.output_schema)
     return made
 
 
@@ -85,16 +86,3 @@ class Progress:
         if now - self._last >= _BETWEEN_REPORTS or (total is not None and done >= total):
             self._last = now
             await self._ctx.report_progress(done, total)
-
-
-def _slim(schema: Any) -> Any:
-    """A schema without the titles pydantic repeats from the names: a fifth of what a client must read."""
-    if isinstance(schema, list):
-        return [_slim(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        key: {name: _slim(inner) for name, inner in value.items()} if key in ("properties", "$defs") else _slim(value)
-        for key, value in schema.items()
-        if not (key == "title" and isinstance(value, str))
-    }

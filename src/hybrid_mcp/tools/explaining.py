@@ -37,7 +37,8 @@ _KINDS = {
 def explained(error: ValidationError, schema: Mapping[str, Any], language: Language) -> str:
     """What is wrong with the arguments, and what would be right; never the values themselves.
 
-    `schema` is the JSON schema of the arguments, where there is one: it knows which names an object has.
+    `schema` is the JSON schema of the arguments without references, where there is one: it knows which names an
+    object has.
     """
     details = error.errors(include_url=False)[:_TOLD]
     return " ".join(_explained(detail, schema).in_(language) for detail in details)
@@ -103,14 +104,14 @@ def _place(schema: Mapping[str, Any], location: Sequence[str | int], *, named: b
     Pydantic puts names of its own into it (`think.bool`) where a value may be of several types. `named` says
     that the last one is of the caller or of the tool all the same.
     """
-    nodes, fields = [*_resolved(schema, schema)], dict[str, None]()
+    nodes, fields = [*_resolved(schema)], dict[str, None]()
     path: list[str] = []
     for left, part in enumerate(location, 1 - len(location)):
         fields = dict.fromkeys(name for node in nodes for name in node.get("properties", ()))
         below = [inner for node in nodes for inner in _below(node, part)]
         if below or not schema or (named and not left):
             path.append(str(part))
-            nodes = [one for inner in below for one in _resolved(inner, schema)]
+            nodes = [one for inner in below for one in _resolved(inner)]
     return ".".join(path), fields
 
 
@@ -124,10 +125,8 @@ def _below(node: Mapping[str, Any], part: str | int) -> Iterator[Any]:
         yield node["additionalProperties"]
 
 
-def _resolved(node: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """What a node of the schema may be: references followed, each choice by itself."""
-    if "$ref" in node:
-        yield from _resolved(schema["$defs"][node["$ref"].rpartition("/")[2]], schema)
+def _resolved(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """What a node of the schema may be: each choice by itself."""
     for choice in node.get("anyOf", ()):
-        yield from _resolved(choice, schema)
+        yield from _resolved(choice)
     yield node
