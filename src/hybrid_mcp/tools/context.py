@@ -24,7 +24,7 @@ _BETWEEN_REPORTS = 0.2
 """Seconds between two progress messages: enough for a bar, few enough for a log."""
 
 
-def _lend(ctx: Context[App]) -> App:
+async def _lend(ctx: Context[App]) -> App:  # not async, it would run in a thread
     return ctx.request_context.lifespan_context
 
 
