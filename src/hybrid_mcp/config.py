@@ -242,6 +242,9 @@ class Watching(_Group):
     remember: float = Field(3, ge=0, description="Seconds it is believed that an engine answers, or does not.")
     failures: int = Field(3, ge=1, description="Failures in a row after which an engine is left alone.")
     rest: float = Field(5, ge=0, description="Seconds it is left alone.")
+    look_every: float = Field(
+        15, gt=0, description="Seconds between two looks at the engines while a client has subscribed to how they are."
+    )
 
 
 class Serving(_Group):

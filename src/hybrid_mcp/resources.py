@@ -1,110 +1,248 @@
-"""What a client can read: scripts, recordings, transcripts, voices, models."""
+"""What a client can read: scripts, recordings, transcripts, voices, models, and how everything is."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
+from urllib.parse import quote
 
+import structlog
+from mcp.server.caching import CacheableMethod, CacheHint, apply_cache_hint
+from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from mcp.server.mcpserver.resources.templates import ResourceSecurity
+from mcp.types import Annotations, ReadResourceRequestParams, ReadResourceResult, Resource
 
 from hybrid_mcp.app import App
-from hybrid_mcp.artifacts import Kind, storage_errors
+from hybrid_mcp.artifacts import Artifact, Kind, storage_errors
 from hybrid_mcp.choosing import Passed
-from hybrid_mcp.errors import EngineError, HybridError, NotFound
-from hybrid_mcp.languages import Bilingual
+from hybrid_mcp.config import Watching
+from hybrid_mcp.doctor import examine
+from hybrid_mcp.errors import EngineError, HybridError, NotFound, StorageError
+from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.threads import in_thread
+from hybrid_mcp.tools import doctor
 from hybrid_mcp.tools.list_voices import described
 
 _LARGEST = 24 * 2**20
 """Bytes of audio that are sent inline; base64 of more would not fit a message. The file is always there."""
+_LISTED = 50
+"""Artifacts in the list of resources; any other is read by its id."""
+_TITLE = 60
+"""Characters of a text that stand for the title it does not have."""
+_JSON = "application/json"
+_HOUR, _DAY = 3_600_000, 86_400_000  # ms
+
+_log = structlog.get_logger(__name__)
 
 
-def add_resources(server: MCPServer[App], app: App) -> None:
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of every artifact of a kind."""
+
+    uri: str
+    name: str
+    kind: Kind
+    file: str
+    mime_type: str
+    title: Bilingual
+    description: Bilingual
+
+
+_FILES = (
+    _File(
+        "script://{id}",
+        "script",
+        "script",
+        "script.json",
+        _JSON,
+        Bilingual(ja="台本", en="Script"),
+        Bilingual(ja="行ごとに根拠の付いた台本の全文", en="A whole script, with the evidence of every line"),
+    ),
+    _File(
+        "audio://{id}",
+        "audio",
+        "audio",
+        "narration.wav",
+        "audio/wav",
+        Bilingual(ja="録音", en="Recording"),
+        Bilingual(ja="読み上げの WAV", en="A narration as WAV"),
+    ),
+    _File(
+        "transcript://{id}",
+        "transcript",
+        "transcript",
+        "transcript.json",
+        _JSON,
+        Bilingual(ja="書き起こし", en="Transcript"),
+        Bilingual(ja="区間と単語の時刻が付いた書き起こし", en="What was heard, with times of segments and words"),
+    ),
+    _File(
+        "script://{id}/markdown",
+        "script_markdown",
+        "script",
+        "script.md",
+        "text/markdown",
+        Bilingual(ja="読むための台本", en="Script to read"),
+        Bilingual(ja="台本の Markdown", en="A script as Markdown"),
+    ),
+    _File(
+        "audio://{id}/srt",
+        "audio_srt",
+        "audio",
+        "narration.srt",
+        "application/x-subrip",
+        Bilingual(ja="字幕 (SRT)", en="Subtitles (SRT)"),
+        Bilingual(ja="読み上げの字幕", en="Subtitles of a narration"),
+    ),
+    _File(
+        "audio://{id}/vtt",
+        "audio_vtt",
+        "audio",
+        "narration.vtt",
+        "text/vtt",
+        Bilingual(ja="字幕 (WebVTT)", en="Subtitles (WebVTT)"),
+        Bilingual(ja="読み上げの字幕", en="Subtitles of a narration"),
+    ),
+    _File(
+        "transcript://{id}/text",
+        "transcript_text",
+        "transcript",
+        "transcript.txt",
+        "text/plain",
+        Bilingual(ja="書き起こしの文章", en="Text of a transcript"),
+        Bilingual(ja="聞き取った文章だけ", en="Only the words that were heard"),
+    ),
+    _File(
+        "transcript://{id}/srt",
+        "transcript_srt",
+        "transcript",
+        "transcript.srt",
+        "application/x-subrip",
+        Bilingual(ja="書き起こしの字幕 (SRT)", en="Subtitles of a transcript (SRT)"),
+        Bilingual(ja="聞き取った言葉の字幕", en="Subtitles of what was heard"),
+    ),
+)
+_OF_KIND = {row.kind: row for row in reversed(_FILES)}
+"""What stands for an artifact in the list: the first file of its kind."""
+_PRIORITY: dict[Kind, float] = {"script": 0.8, "audio": 0.6, "transcript": 0.6}
+
+
+class HybridServer(MCPServer[App]):
+    """An MCP server that also lists what was made lately."""
+
+    app: App
+
+    async def list_resources(self) -> list[Resource]:
+        """See `MCPServer.list_resources`."""
+        try:
+            made = await in_thread(partial(_made_lately, self.app))
+        except StorageError as error:  # doctor says how to mend it; the voices can be read all the same
+            _log.warning("nothing made can be listed", reason=error.text("en"))
+            made = []
+        return [*await super().list_resources(), *made]
+
+
+def cache_hints(watching: Watching) -> dict[CacheableMethod, CacheHint]:
+    """How long a client may believe what it was told; what artifacts say is for ever, see `add_resources`."""
+    # One process offers the same from its beginning to its end, to everybody.
+    for_good = CacheHint(ttl_ms=_HOUR, scope="public")
+    return {
+        "server/discover": for_good,
+        "tools/list": for_good,
+        "prompts/list": for_good,
+        "resources/templates/list": for_good,
+        # What this very client makes stands in it at once.
+        "resources/list": CacheHint(ttl_ms=0, scope="private"),
+        # As long as we ourselves believe that an engine is there.
+        "resources/read": CacheHint(ttl_ms=int(watching.remember * 1000), scope="private"),
+    }
+
+
+def add_resources(server: HybridServer, app: App) -> None:
     """Offer the resources of the App."""
     language = app.settings.language
+    server.app = app
 
-    async def read(artifact: str, kind: Kind, name: str) -> bytes:
-        """A file of an artifact; what is wrong with it, in words."""
+    async def read(row: _File, artifact: str) -> str | bytes:
         try:
             with storage_errors():
-                path = app.artifacts.get(artifact, kind).path(name)
+                path = app.artifacts.get(artifact, row.kind).path(row.file)
                 if path.stat().st_size > _LARGEST:
                     message = Bilingual(
                         ja=f"大きすぎて送れません。ファイルを開いてください: {path}",
                         en=f"Too large to send. Open the file: {path}",
                     )
                     raise ResourceError(message.in_(language))
-                return await in_thread(path.read_bytes)
-        except NotFound as error:
-            raise ResourceNotFoundError(error.text(language)) from error
+                content = await in_thread(path.read_bytes)
         except HybridError as error:
-            raise ResourceError(error.text(language)) from error
+            raise _told(error, language) from error
+        return content if row.kind == "audio" and row.mime_type.startswith("audio/") else content.decode()
 
-    async def script(id: str) -> str:  # noqa: A002  (named in the URI)
-        return (await read(id, "script", "script.json")).decode()
+    def reader(row: _File) -> Callable[[str], Awaitable[str | bytes]]:
+        async def file(id: str) -> str | bytes:  # noqa: A002  (named in the URI)
+            return await read(row, id)
 
-    async def transcript(id: str) -> str:  # noqa: A002
-        return (await read(id, "transcript", "transcript.json")).decode()
-
-    async def audio(id: str) -> bytes:  # noqa: A002
-        return await read(id, "audio", "narration.wav")
+        return file
 
     async def voices() -> str:
         roll = await app.studio.roll()
-        return json.dumps(
+        return _json(
             {
                 "voices": [described(voice, language) for voice in roll.voices],
                 "passed_over": [passed.text(language) for passed in roll.passed],
-            },
-            ensure_ascii=False,
-            indent=2,
+            }
         )
 
-    async def models() -> str:
-        known: list[dict[str, Any]] = []
-        passed: list[str] = []
-        for engine in dict.fromkeys((*app.local_models, *app.writers)):
-            try:
-                cards = await engine.models()
-            except EngineError as error:
-                passed.append(Passed(engine.name, error.message).text(language))
-                continue
-            known += [{"engine": engine.name, "usual": card.name == engine.model, **asdict(card)} for card in cards]
-        return json.dumps({"models": known, "passed_over": passed}, ensure_ascii=False, indent=2)
+    async def voice(name: str) -> str:
+        try:
+            return _json(await _voice(app, name))
+        except HybridError as error:
+            raise _told(error, language) from error
 
-    offered: tuple[tuple[str, Bilingual, Bilingual, str, Callable[..., Awaitable[str | bytes]]], ...] = (
-        (
-            "script://{id}",
-            Bilingual(ja="台本", en="Script"),
-            Bilingual(ja="行ごとに根拠の付いた台本の全文", en="A whole script, with the evidence of every line"),
-            "application/json",
-            script,
-        ),
-        (
-            "audio://{id}",
-            Bilingual(ja="録音", en="Recording"),
-            Bilingual(ja="読み上げの WAV", en="A narration as WAV"),
-            "audio/wav",
-            audio,
-        ),
-        (
-            "transcript://{id}",
-            Bilingual(ja="書き起こし", en="Transcript"),
-            Bilingual(ja="区間と単語の時刻が付いた書き起こし", en="What was heard, with times of segments and words"),
-            "application/json",
-            transcript,
-        ),
+    async def models() -> str:
+        known, passed = await known_models(app)
+        return _json({"models": known, "passed_over": [one.text(language) for one in passed]})
+
+    async def model(name: str) -> str:
+        try:
+            return _json(await _model(app, name))
+        except HybridError as error:
+            raise _told(error, language) from error
+
+    async def status() -> str:
+        return doctor.described(await examine(app), language).model_dump_json(indent=2)
+
+    for row in _FILES:
+        server.resource(
+            row.uri,
+            name=row.name,
+            title=row.title.in_(language),
+            description=row.description.in_(language),
+            mime_type=row.mime_type,
+        )(reader(row))
+
+    offered: tuple[tuple[str, Bilingual, Bilingual, Callable[..., Awaitable[str]]], ...] = (
         (
             "voices://",
             Bilingual(ja="声の一覧", en="Voices"),
             Bilingual(
                 ja="使える声と、公開時に必要なクレジット", en="The voices, and the credit each needs when published"
             ),
-            "application/json",
             voices,
+        ),
+        (
+            "voices://{+name}",
+            Bilingual(ja="声", en="Voice"),
+            Bilingual(
+                ja="一つの声: クレジット、ほかのスタイル、利用規約", en="One voice: credit, other styles, terms of use"
+            ),
+            voice,
         ),
         (
             "models://",
@@ -112,15 +250,134 @@ def add_resources(server: MCPServer[App], app: App) -> None:
             Bilingual(
                 ja="使える言語モデルと、その大きさ・文脈の長さ", en="The language models, with their size and context"
             ),
-            "application/json",
             models,
         ),
+        (
+            "models://{+name}",
+            Bilingual(ja="言語モデル", en="Language model"),
+            Bilingual(ja="一つの言語モデル: 大きさ、文脈の長さ", en="One language model: size and context"),
+            model,
+        ),
+        (
+            "status://",
+            Bilingual(ja="使えるものと直し方", en="What works"),
+            Bilingual(ja="doctor の診断を JSON で", en="What doctor says, as JSON"),
+            status,
+        ),
     )
-    for uri, title, description, mime_type, function in offered:
+    for uri, title, description, function in offered:
         server.resource(
             uri,
             name=function.__name__,
             title=title.in_(language),
             description=description.in_(language),
-            mime_type=mime_type,
+            mime_type=_JSON,
+            # Names of voices and models are no paths: they may well begin with a letter and a colon.
+            security=ResourceSecurity(exempt_params={"name"}),
         )(function)
+    _artifacts_stay(server)
+
+
+def _artifacts_stay(server: HybridServer) -> None:
+    """Let clients keep what they read of an artifact: its id is the hash of what it was made from."""
+    # A private name of the SDK: its public methods cannot say how long one resource holds, only all of them alike.
+    low_level = server._lowlevel_server  # noqa: SLF001
+    entry = low_level.get_request_handler("resources/read")
+    assert entry is not None  # noqa: S101  (MCPServer has registered it)
+    of_artifacts = tuple(f"{kind}://" for kind in _OF_KIND)
+    lasting = CacheHint(ttl_ms=_DAY, scope="private")
+
+    async def read(ctx: ServerRequestContext[App], params: ReadResourceRequestParams) -> Any:
+        result = await entry.handler(ctx, params)
+        if params.uri.startswith(of_artifacts) and isinstance(result, ReadResourceResult):
+            return apply_cache_hint(result, lasting)
+        return result
+
+    low_level.add_request_handler("resources/read", ReadResourceRequestParams, read)
+
+
+async def known_models(app: App) -> tuple[list[dict[str, Any]], list[Passed]]:
+    """Every language model that can be asked now, and which engines do not say what they have."""
+    known: list[dict[str, Any]] = []
+    passed: list[Passed] = []
+    for engine in dict.fromkeys((*app.local_models, *app.writers)):
+        try:
+            cards = await engine.models()
+        except EngineError as error:
+            passed.append(Passed(engine.name, error.message))
+            continue
+        known += [{"engine": engine.name, "usual": card.name == engine.model, **asdict(card)} for card in cards]
+    return known, passed
+
+
+async def _model(app: App, asked: str) -> dict[str, Any]:
+    known, passed = await known_models(app)
+    for model in known:
+        if asked in (model["name"], f"{model['engine']}:{model['name']}"):
+            return model
+    remedy = Bilingual(
+        ja="".join(f"{one.engine} のモデルは今わかりません: {one.why.ja}" for one in passed),
+        en=" ".join(f"The models of {one.engine} are not known now: {one.why.en}" for one in passed),
+    )
+    names = [model["name"] for model in known]
+    raise NotFound.named(Bilingual(ja="モデル", en="model"), asked, names, remedy=remedy if passed else None)
+
+
+async def _voice(app: App, asked: str) -> dict[str, Any]:
+    voice = await app.studio.named(asked)
+    roll = await app.studio.roll()
+    same = [one for one in roll.voices if (one.engine, one.speaker) == (voice.engine, voice.speaker)]
+    return {
+        **described(voice, app.settings.language),
+        "version": voice.version,
+        "sample_rate": voice.sample_rate,
+        "speaker": voice.speaker,
+        "style": voice.style,
+        "styles": [{"id": one.id, "style": one.style} for one in same if one.style],
+        "terms": await app.studio.terms(voice),
+    }
+
+
+def _made_lately(app: App) -> list[Resource]:
+    recent = app.artifacts.recent(tuple(_OF_KIND), _LISTED)
+    return [_listed(artifact, at, app.settings.language) for artifact, at in recent]
+
+
+def _listed(artifact: Artifact, at: float, language: Language) -> Resource:
+    kind = next(kind for kind in _OF_KIND if artifact.id.startswith(f"{kind}-"))
+    row = _OF_KIND[kind]
+    with storage_errors():
+        size = artifact.path(row.file).stat().st_size
+    return Resource(
+        uri=row.uri.format(id=quote(artifact.id)),
+        name=artifact.id,
+        title=_title(artifact) or row.title.in_(language),
+        description=row.description.in_(language),
+        mime_type=row.mime_type,
+        size=size,
+        annotations=Annotations(
+            last_modified=datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds"), priority=_PRIORITY[kind]
+        ),
+    )
+
+
+def _title(artifact: Artifact) -> str:
+    """Its title, or the beginning of what is said in it."""
+    if title := artifact.summary.get("title"):
+        return str(title)
+    if artifact.id.startswith("transcript-"):
+        said = artifact.read_text("transcript.txt")
+    else:
+        said = str(artifact.summary.get("spoken_text", ""))
+    said = " ".join(said[: 2 * _TITLE].split())
+    return said if len(said) <= _TITLE else f"{said[: _TITLE - 1]}…"
+
+
+def _told(error: HybridError, language: Language) -> ResourceError:
+    """What is wrong, in words."""
+    kind = ResourceNotFoundError if isinstance(error, NotFound) else ResourceError
+    return kind(error.text(language))
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from mcp.server.mcpserver import MCPServer
-from mcp.types import ToolAnnotations
+from mcp.types import Icon, ToolAnnotations
 
 from hybrid_mcp import __version__
 from hybrid_mcp.app import App
 from hybrid_mcp.languages import Bilingual
+from hybrid_mcp.notices import Notices
 from hybrid_mcp.prompts import add_prompts
-from hybrid_mcp.resources import add_resources
+from hybrid_mcp.resources import HybridServer, add_resources, cache_hints
 from hybrid_mcp.tools.context import HybridTool, tool
 from hybrid_mcp.tools.doctor import doctor
 from hybrid_mcp.tools.generate_script import generate_script
@@ -42,26 +44,44 @@ _ASKS_OTHERS = ToolAnnotations(read_only_hint=False, destructive_hint=False, ide
 _ASKS_AN_ENGINE = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
 _ONLY_ANSWERS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 
+# Lines of a paper that become sound. Every answer of the newest protocol carries it, so it is small; and only the
+# server has one, since icons of tools would be a tenth of their list.
+_ICON = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#1d4e89"/>'
+    b'<path d="M3 6h3M3 8.5h3M3 11h3M8.5 6v5M11 4v9M13.5 7v3" stroke="#fff" stroke-linecap="round"/></svg>'
+)
 
-def build_server(app: App) -> MCPServer[App]:
+
+def build_server(app: App) -> HybridServer:
     """The MCP server of an App. It lends the App to the tools; it does not own it."""
 
     @asynccontextmanager
     async def lend(_: MCPServer[App]) -> AsyncIterator[App]:
         yield app
 
-    server: MCPServer[App] = MCPServer(
+    notices = Notices(app.settings.watching.look_every, app.settings.language)
+    server = HybridServer(
         "hybrid-mcp",
         title="hybrid-mcp",
         version=__version__,
         instructions=_INSTRUCTIONS,
+        icons=[_icon()],
         lifespan=lend,
         tools=list(_tools(app)),
         log_level="WARNING",
+        cache_hints=cache_hints(app.settings.watching),
+        subscriptions=notices,
     )
     add_resources(server, app)
     add_prompts(server, app)
+    notices.serve(server)
+    app.artifacts.watch(notices.made)
     return server
+
+
+def _icon() -> Icon:
+    drawing = base64.b64encode(_ICON).decode()
+    return Icon(src=f"data:image/svg+xml;base64,{drawing}", mime_type="image/svg+xml", sizes=["any"])
 
 
 def _tools(app: App) -> tuple[HybridTool, ...]:

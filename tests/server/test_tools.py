@@ -442,11 +442,6 @@ async def test_voices_say_their_credit(client: Client) -> None:
     assert all(voice["credit"] and voice["licence"] for voice in voices)
 
 
-async def test_resources_are_templates_of_ids(client: Client) -> None:
-    templates = {template.uri_template for template in (await client.list_resource_templates()).resource_templates}
-    assert templates == {"script://{id}", "audio://{id}", "transcript://{id}"}
-
-
 @pytest.mark.slow
 async def test_readings_beside_words_are_read_and_never_shown(client: Client) -> None:
     draft = {
