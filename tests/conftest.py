@@ -62,10 +62,14 @@ async def held(manager: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own_environment(monkeypatch, tmp_path / "data")
+
+
+def own_environment(monkeypatch: pytest.MonkeyPatch, data_dir: Path) -> None:
     """No test reads or writes what belongs to the person who runs it, except the fetched models."""
     for name in [name for name in os.environ if name.startswith("HYBRID_MCP_") and name != "HYBRID_MCP_MODELS_DIR"]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("HYBRID_MCP_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("HYBRID_MCP_DATA_DIR", str(data_dir))
     # Nothing can spend money, and nobody's own engines are asked.
     for secret in get_args(SecretName):
         for variable in variables_of(secret):
