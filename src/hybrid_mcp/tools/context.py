@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context, Resolve
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp.types import ToolAnnotations
-from pydantic import ValidationError, create_model
+from pydantic import ValidationError
 
 from hybrid_mcp.app import App
 from hybrid_mcp.errors import HybridError
@@ -62,12 +61,11 @@ def tool(
     )
     assert isinstance(made, HybridTool)  # noqa: S101  (the SDK annotates the base class)
     made.language = language
-    loose = made.fn_metadata.arg_model
-    strict = cast("type[ArgModelBase]", create_model(loose.__name__, __base__=loose, __module__=fn.__module__))
-    strict.model_config["extra"] = "forbid"
-    strict.model_rebuild(force=True)
-    made.fn_metadata.arg_model = strict
-    made.parameters = schemas.for_arguments(strict.model_json_schema(by_alias=True))
+    # In place: another model made of this one would be built and described anew, at every start.
+    arguments = made.fn_metadata.arg_model
+    arguments.model_config["extra"] = "forbid"
+    arguments.model_rebuild(force=True)
+    made.parameters = schemas.for_arguments({**made.parameters, "additionalProperties": False})
     if made.fn_metadata.output_schema is not None:
         made.fn_metadata.output_schema = schemas.for_answers(made.fn_metadata.output_schema)
     return made
