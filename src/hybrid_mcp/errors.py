@@ -16,6 +16,7 @@
     │   ├── AnswerRefused       the model declined, or a filter cut its answer off
     │   └── AnswerUnusable      what it answered is not what was asked for, also after asking again
     ├── StorageError            the data directory is full, read-only or damaged
+    ├── HostUnusable            an MCP host is not there, or its configuration cannot be changed
     ├── PortUnusable            the port is taken, or the address is none of this machine's
     └── SettingsWrong           the configuration names something that does not exist, or lacks something
 
@@ -131,6 +132,10 @@ class AnswerUnusable(EngineError):
 
 class StorageError(HybridError):
     """The data directory is full, read-only or damaged."""
+
+
+class HostUnusable(HybridError):
+    """An MCP host is not there, or its configuration cannot be changed; nothing was written."""
 
 
 class PortUnusable(HybridError):
