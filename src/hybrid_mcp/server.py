@@ -11,6 +11,7 @@ from mcp.types import Icon, ToolAnnotations
 
 from hybrid_mcp import __version__
 from hybrid_mcp.app import App
+from hybrid_mcp.completions import add_completions
 from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.notices import Notices
 from hybrid_mcp.prompts import add_prompts
@@ -74,6 +75,7 @@ def build_server(app: App) -> HybridServer:
     )
     add_resources(server, app)
     add_prompts(server, app)
+    add_completions(server, app)
     notices.serve(server)
     app.artifacts.watch(notices.made)
     return server
