@@ -85,7 +85,7 @@ async def test_wrong_arguments_are_explained_in_plain_english(
 
 
 async def test_a_prompt_is_explained_in_one_language_too(japanese: Client) -> None:
-    with pytest.raises(MCPError, match=r"^「役」という役が2つあります。別の名前にしてください。$"):
+    with pytest.raises(MCPError, match=r"^cast: 「役」という役が2つあります。別の名前にしてください。$"):
         await japanese.get_prompt("write_script", {"title": "t", "abstract": "海馬。", "cast": "役；役"})
 
 

@@ -355,8 +355,8 @@ async def test_errors_are_japanese_when_the_interface_is(settings: Settings) -> 
     ("arguments", "says"),
     [
         ({}, "There is no source"),
-        ({"title": "t", "abstract": "海馬。", "style": "opera"}, "no style"),
-        ({"title": "t", "abstract": "海馬。", "language": "fr"}, "no language"),
+        ({"title": "t", "abstract": "海馬。", "style": "opera"}, "style must be one of 'popular'"),
+        ({"title": "t", "abstract": "海馬。", "language": "fr"}, "language must be one of 'ja' or 'en'"),
         ({"title": "t", "abstract": "海馬。", "target_minutes": "long"}, "target_minutes"),
         ({"title": "t", "abstract": "海馬。", "publication_year": "soon"}, "publication_year"),
         ({"source_id": "source-0123456789abcdef"}, "no source id"),

@@ -37,8 +37,7 @@ _KINDS = {
 def explained(error: ValidationError, schema: Mapping[str, Any], language: Language) -> str:
     """What is wrong with the arguments, and what would be right; never the values themselves.
 
-    `schema` is the JSON schema of the arguments without references, where there is one: it knows which names an
-    object has.
+    `schema` is the JSON schema of the arguments, without references: it knows which names an object has.
     """
     details = error.errors(include_url=False)[:_TOLD]
     return " ".join(_explained(detail, schema).in_(language) for detail in details)
@@ -72,8 +71,7 @@ def _explained(detail: ErrorDetails, schema: Mapping[str, Any]) -> Bilingual:
         case "value_error":
             said = limits["error"]
             message = said.message if isinstance(said, Unfit) else Bilingual(ja=str(said), en=str(said))
-            at = f"{where}: " if where else ""  # a prompt's arguments are read one by one
-            return Bilingual(ja=f"{at}{message.ja}。", en=f"{at}{message.en}.")
+            return Bilingual(ja=f"{where}: {message.ja}。", en=f"{where}: {message.en}.")
         case kind if kind in _LIMITS:
             (limit,) = limits.values()
             shown = int(limit) if float(limit).is_integer() else limit  # 2.0 is how Python writes 2
@@ -109,7 +107,7 @@ def _place(schema: Mapping[str, Any], location: Sequence[str | int], *, named: b
     for left, part in enumerate(location, 1 - len(location)):
         fields = dict.fromkeys(name for node in nodes for name in node.get("properties", ()))
         below = [inner for node in nodes for inner in _below(node, part)]
-        if below or not schema or (named and not left):
+        if below or (named and not left):
             path.append(str(part))
             nodes = [one for inner in below for one in _resolved(inner)]
     return ".".join(path), fields
