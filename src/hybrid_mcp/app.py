@@ -10,6 +10,7 @@ from hybrid_mcp.egress import Egress
 from hybrid_mcp.llm.interface import LanguageModel
 from hybrid_mcp.secrets.interface import Secrets
 from hybrid_mcp.stt.interface import Recognizer
+from hybrid_mcp.telemetry import Metrics
 from hybrid_mcp.tts.studio import Studio
 
 
@@ -21,9 +22,18 @@ class App:
     artifacts: Artifacts
     egress: Egress
     secrets: Secrets
+    metrics: Metrics
     studio: Studio
     recognizer: Recognizer
     writers: tuple[LanguageModel, ...]
     """Who can write scripts, first choice first; the composer needs none of them."""
     local_models: tuple[LanguageModel, ...]
     """Who answers `local_llm`, first choice first."""
+
+    @property
+    def engine_names(self) -> frozenset[str]:
+        """Every engine that may have made an answer, the composer and Whisper among them."""
+        models = (*self.writers, *self.local_models)
+        return frozenset(
+            {"extractive", "whisper", *(one.name for one in models), *(one.name for one in self.studio.engines)}
+        )

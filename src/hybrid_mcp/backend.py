@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from hybrid_mcp.errors import DeadlineExceeded, EngineError, EngineUnavailable, InvalidInput
+from hybrid_mcp.telemetry import Breaker, Measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Backend:
         failures: int = 3,
         rest: float = 5.0,
         answer_within: float = 10.0,
+        measured: Measured = nullcontext,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Nothing is opened.
@@ -52,6 +54,7 @@ class Backend:
             failures: calls in a row after which the engine is left alone.
             rest: seconds it is left alone.
             answer_within: seconds in which it must have said how it is, the import of its client included.
+            measured: around each call that is let through.
             clock: seconds, rising.
         """
         self.name = name
@@ -61,7 +64,10 @@ class Backend:
         self._failures = failures
         self._rest = rest
         self._answer_within = answer_within
+        self._measured = measured
         self._clock = clock
+        self.waiting = 0
+        """Calls that wait for room."""
         self._room = asyncio.Semaphore(parallel)
         self._asking = asyncio.Lock()
         self._known: tuple[float, Health | EngineError] | None = None
@@ -78,26 +84,48 @@ class Backend:
             EngineUnavailable: the engine is being left alone.
             DeadlineExceeded: the call took longer than `deadline` seconds.
         """
-        async with self._room:
+        self.waiting += 1
+        try:
+            await self._room.acquire()
+        finally:
+            self.waiting -= 1
+        try:
             trial = self._admit()
             try:
-                async with asyncio.timeout(deadline or self.deadline) as limit:
-                    yield
-            except TimeoutError as error:
-                if not limit.expired():
-                    raise
-                raise self._failure(self._late(operation, deadline or self.deadline)) from error
-            except (EngineUnavailable, DeadlineExceeded) as error:
-                self._failure(error)
-                raise
-            except (EngineError, InvalidInput):
-                self._answered()  # it answered, if not what we hoped for
-                raise
-            else:
-                self._answered()
+                with self._measured(operation):
+                    async with self._within(operation, deadline or self.deadline):
+                        yield
             finally:
                 if trial:
                     self._trying = False
+        finally:
+            self._room.release()
+
+    @asynccontextmanager
+    async def _within(self, operation: str, deadline: float) -> AsyncIterator[None]:
+        """End the call at its deadline, and learn from how it ended."""
+        try:
+            async with asyncio.timeout(deadline) as limit:
+                yield
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise self._failure(self._late(operation, deadline)) from error
+        except (EngineUnavailable, DeadlineExceeded) as error:
+            self._failure(error)
+            raise
+        except (EngineError, InvalidInput):
+            self._answered()  # it answered, if not what we hoped for
+            raise
+        else:
+            self._answered()
+
+    @property
+    def breaker(self) -> Breaker:
+        """Whether calls are let through: `half-open` lets one try."""
+        if self._failed < self._failures:
+            return "closed"
+        return "open" if self._clock() < self._closed_until else "half-open"
 
     async def health(self, ask: Callable[[], Awaitable[Health]]) -> Health:
         """What `ask` said, now or within the last `remember` seconds; several callers ask once.

@@ -11,13 +11,14 @@ from hybrid_mcp import models
 from hybrid_mcp.app import App
 from hybrid_mcp.artifacts import Artifacts
 from hybrid_mcp.backend import Backend
-from hybrid_mcp.config import Settings, env_files
+from hybrid_mcp.config import Settings, Watching, env_files
 from hybrid_mcp.egress import Egress
 from hybrid_mcp.errors import SettingsWrong
 from hybrid_mcp.llm.interface import LanguageModel
 from hybrid_mcp.secrets.environment import Environment
 from hybrid_mcp.secrets.interface import Secrets
 from hybrid_mcp.stt.whisper import FasterWhisper, from_hub
+from hybrid_mcp.telemetry import Metrics
 from hybrid_mcp.tts.interface import SpeechEngine
 from hybrid_mcp.tts.studio import Studio
 
@@ -37,6 +38,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         artifacts.open()
         egress = Egress(settings.outgoing)
         secrets = Environment(env_files())
+        metrics = Metrics()
         recognizer = FasterWhisper(
             *_whisper_model(settings),
             fetches=_from_hub(settings),
@@ -45,6 +47,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             deadline_base=settings.stt.deadline_base,
             deadline_factor=settings.stt.deadline_factor,
             threads=settings.stt.threads,
+            measured=metrics.engine("whisper"),
         )
         stack.push_async_callback(recognizer.close)
         opened: dict[str, LanguageModel] = {}
@@ -55,7 +58,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 if name not in known:
                     raise SettingsWrong.unknown(variable, name, known)
                 if name != "extractive" and name not in opened:
-                    opened[name] = _language_model(name, settings, egress, secrets)
+                    opened[name] = _language_model(name, settings, egress, secrets, metrics)
                     stack.push_async_callback(opened[name].close)
             return tuple(opened[name] for name in names if name != "extractive")
 
@@ -65,13 +68,14 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         local_models = models_named("HYBRID_MCP_LLM__LOCAL", settings.llm.local, ("ollama", "embedded"))
         engines: list[SpeechEngine] = []
         for name in settings.tts.order or (*settings.tts.engines, "openjtalk", "speech"):
-            engines.append(_speech_engine(name, settings, egress, secrets))
+            engines.append(_speech_engine(name, settings, egress, secrets, metrics))
             stack.push_async_callback(engines[-1].close)
         yield App(
             settings=settings,
             artifacts=artifacts,
             egress=egress,
             secrets=secrets,
+            metrics=metrics,
             studio=Studio(engines, settings.tts.voice),
             recognizer=recognizer,
             writers=writers,
@@ -79,30 +83,31 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         )
 
 
-def _language_model(name: str, settings: Settings, egress: Egress, secrets: Secrets) -> LanguageModel:
+def _language_model(name: str, settings: Settings, egress: Egress, secrets: Secrets, metrics: Metrics) -> LanguageModel:
+    guarded = partial(_backend, name, settings.watching, metrics)
     match name:
         case "claude":
             from hybrid_mcp.llm.claude import Claude
 
             claude = settings.claude
-            return Claude(claude, secrets, egress, _backend(name, claude.parallel, claude.deadline, settings))
+            return Claude(claude, secrets, egress, guarded(claude.parallel, claude.deadline))
         case "openai":
             from hybrid_mcp.llm.openai import ChatCompletions
 
             openai = settings.openai
-            guard = _backend(name, openai.parallel, openai.deadline, settings)
+            guard = guarded(openai.parallel, openai.deadline)
             return ChatCompletions(name, openai, secrets, "openai_api_key", egress, guard)
         case "groq":
             from hybrid_mcp.llm.openai import ChatCompletions
 
             groq = settings.groq
-            guard = _backend(name, groq.parallel, groq.deadline, settings)
+            guard = guarded(groq.parallel, groq.deadline)
             return ChatCompletions(name, groq, secrets, "groq_api_key", egress, guard)
         case "ollama":
             from hybrid_mcp.llm.ollama import Ollama
 
             ollama = settings.ollama
-            return Ollama(ollama, egress, _backend(name, ollama.parallel, ollama.deadline, settings))
+            return Ollama(ollama, egress, guarded(ollama.parallel, ollama.deadline))
         case "embedded":
             from hybrid_mcp.llm.embedded import LlamaCpp
 
@@ -112,41 +117,45 @@ def _language_model(name: str, settings: Settings, egress: Egress, secrets: Secr
                 context_tokens=settings.llm.context_tokens,
                 deadline=settings.llm.deadline,
                 threads=settings.llm.threads,
+                measured=metrics.engine(name),
             )
         case unknown:  # pragma: no cover  (whoever calls has looked)
             raise AssertionError(unknown)
 
 
-def _speech_engine(name: str, settings: Settings, egress: Egress, secrets: Secrets) -> SpeechEngine:
+def _speech_engine(name: str, settings: Settings, egress: Egress, secrets: Secrets, metrics: Metrics) -> SpeechEngine:
+    guarded = partial(_backend, name, settings.watching, metrics)
     match name:
         case "openjtalk":
             from hybrid_mcp.tts.openjtalk import OpenJTalk
 
-            return OpenJTalk(settings.tts.workers)
+            return OpenJTalk(settings.tts.workers, metrics.engine(name))
         case "speech":
             from hybrid_mcp.tts.openai import OpenAISpeech
 
-            guard = _backend(name, settings.speech.parallel, settings.speech.deadline, settings)
+            guard = guarded(settings.speech.parallel, settings.speech.deadline)
             return OpenAISpeech(settings.speech, secrets, egress, guard)
         case _ if name in settings.tts.engines:
             from hybrid_mcp.tts.voicevox import Voicevox
 
-            guard = _backend(name, settings.tts.parallel, settings.tts.deadline, settings)
+            guard = guarded(settings.tts.parallel, settings.tts.deadline)
             return Voicevox(name, settings.tts.engines[name], settings.tts, egress, guard)
         case _:
             raise SettingsWrong.unknown("HYBRID_MCP_TTS__ORDER", name, (*settings.tts.engines, "openjtalk", "speech"))
 
 
-def _backend(name: str, parallel: int, deadline: float, settings: Settings) -> Backend:
-    watching = settings.watching
-    return Backend(
+def _backend(name: str, watching: Watching, metrics: Metrics, parallel: int, deadline: float) -> Backend:
+    backend = Backend(
         name,
         parallel=parallel,
         deadline=deadline,
         remember=watching.remember,
         failures=watching.failures,
         rest=watching.rest,
+        measured=metrics.engine(name),
     )
+    metrics.guards.append(backend)
+    return backend
 
 
 def _whisper_model(settings: Settings) -> tuple[str, Callable[[], Path]]:

@@ -12,6 +12,7 @@ from mcp.types import Icon, ToolAnnotations
 from hybrid_mcp import __version__
 from hybrid_mcp.app import App
 from hybrid_mcp.completions import add_completions
+from hybrid_mcp.counting import Counting
 from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.notices import Notices
 from hybrid_mcp.prompts import add_prompts
@@ -61,6 +62,7 @@ def build_server(app: App) -> HybridServer:
         yield app
 
     notices = Notices(app.settings.watching.look_every, app.settings.language)
+    tools = _tools(app)
     server = HybridServer(
         "hybrid-mcp",
         title="hybrid-mcp",
@@ -68,10 +70,11 @@ def build_server(app: App) -> HybridServer:
         instructions=_INSTRUCTIONS,
         icons=[_icon()],
         lifespan=lend,
-        tools=list(_tools(app)),
+        tools=list(tools),
         log_level="WARNING",
         cache_hints=cache_hints(app.settings.watching),
         subscriptions=notices,
+        middleware=[Counting(app.metrics, tuple(tool.name for tool in tools), app.engine_names)],
     )
     add_resources(server, app)
     add_prompts(server, app)

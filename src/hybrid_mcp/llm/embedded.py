@@ -21,6 +21,7 @@ from hybrid_mcp.errors import DeadlineExceeded, EngineError, InvalidInput, NotFo
 from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.llm.checking import check_numbers
 from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ModelCard, Watch, guessed_tokens
+from hybrid_mcp.telemetry import Measured
 from hybrid_mcp.threads import ended, in_thread
 
 _SEED = 20_261_122
@@ -70,6 +71,7 @@ class LlamaCpp:
         context_tokens: int,
         deadline: float,
         threads: int = 0,
+        measured: Measured = contextlib.nullcontext,
     ) -> None:
         """Nothing is opened yet.
 
@@ -80,6 +82,7 @@ class LlamaCpp:
             context_tokens: room for prompt and answer together; the model's own limit also holds.
             deadline: seconds one answer is given.
             threads: CPU threads; 0 means all cores.
+            measured: around each answer.
         """
         self.model = model
         self._weights = weights
@@ -87,6 +90,7 @@ class LlamaCpp:
         self.max_output_tokens = context_tokens // 2
         self._threads = threads or os.cpu_count() or 1
         self._deadline = deadline
+        self._measured = measured
         self._turn = asyncio.Lock()
         self._server: Any = None
         self._thread: ThreadPoolExecutor | None = None
@@ -123,31 +127,9 @@ class LlamaCpp:
             raise NotFound.named(Bilingual(ja="内蔵のモデル", en="embedded model"), request.model, [self.model])
         body = _body(request)
         async with self._turn:
-            await self._load()
-            loop = asyncio.get_running_loop()
-            pieces: asyncio.Queue[str | None] = asyncio.Queue()
-            run = _Run(lambda piece: loop.call_soon_threadsafe(pieces.put_nowait, piece))
-            work = loop.run_in_executor(self._thread, run.generate, self._server, body)
-            work.add_done_callback(lambda _: pieces.put_nowait(None))
-            try:
-                async with asyncio.timeout(self._deadline) as limit:
-                    while (piece := await pieces.get()) is not None:
-                        await watch.text(piece)
-            except TimeoutError as error:
-                if not limit.expired():  # the watcher's own
-                    raise
-                raise DeadlineExceeded(
-                    ja=f"{self.model} の回答が {self._deadline:g} 秒以内に終わりませんでした。"
-                    "max_tokens を減らすか、HYBRID_MCP_LLM__DEADLINE を増やしてください。",
-                    en=f"{self.model} did not finish its answer within {self._deadline:g} seconds. "
-                    "Lower max_tokens, or raise HYBRID_MCP_LLM__DEADLINE.",
-                ) from error
-            finally:
-                run.stop.set()
-                await ended(work)
-            with _llama_errors(schema=request.json_schema is not None):
-                work.result()
-            return self._answer(request, run)
+            with self._measured("chat"):
+                await self._load()
+                return await self._generate(request, body, watch)
 
     async def close(self) -> None:
         """Free the model, after the answer that is being written."""
@@ -157,6 +139,32 @@ class LlamaCpp:
             await in_thread(self._drop, self._thread)
             self._thread.shutdown()
             self._thread = None
+
+    async def _generate(self, request: ChatRequest, body: dict[str, Any], watch: Watch) -> ChatAnswer:
+        loop = asyncio.get_running_loop()
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        run = _Run(lambda piece: loop.call_soon_threadsafe(pieces.put_nowait, piece))
+        work = loop.run_in_executor(self._thread, run.generate, self._server, body)
+        work.add_done_callback(lambda _: pieces.put_nowait(None))
+        try:
+            async with asyncio.timeout(self._deadline) as limit:
+                while (piece := await pieces.get()) is not None:
+                    await watch.text(piece)
+        except TimeoutError as error:
+            if not limit.expired():  # the watcher's own
+                raise
+            raise DeadlineExceeded(
+                ja=f"{self.model} の回答が {self._deadline:g} 秒以内に終わりませんでした。"
+                "max_tokens を減らすか、HYBRID_MCP_LLM__DEADLINE を増やしてください。",
+                en=f"{self.model} did not finish its answer within {self._deadline:g} seconds. "
+                "Lower max_tokens, or raise HYBRID_MCP_LLM__DEADLINE.",
+            ) from error
+        finally:
+            run.stop.set()
+            await ended(work)
+        with _llama_errors(schema=request.json_schema is not None):
+            work.result()
+        return self._answer(request, run)
 
     async def _load(self) -> None:
         if self._server is not None:

@@ -21,6 +21,7 @@ from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.stt.decoding import RATE, Limits, decode
 from hybrid_mcp.stt.interface import OnHeard, Segment, Transcript, Word
 from hybrid_mcp.stt.spoken import code_of, unheard
+from hybrid_mcp.telemetry import Measured
 from hybrid_mcp.threads import ended, in_thread
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class FasterWhisper:
         deadline_factor: float,
         threads: int = 0,
         fetches: bool = False,
+        measured: Measured = contextlib.nullcontext,
     ) -> None:
         """Nothing is opened yet.
 
@@ -67,6 +69,7 @@ class FasterWhisper:
             deadline_factor: further seconds per second of recording.
             threads: CPU threads; 0 means all cores.
             fetches: whether `folder` fetches a model that is not here.
+            measured: around each recording that is heard.
         """
         self.name = f"faster-whisper {version('faster-whisper')} {model}"
         self._folder = folder
@@ -75,6 +78,7 @@ class FasterWhisper:
         self._limits = Limits(max_bytes, max_seconds)
         self._deadline_base = deadline_base
         self._deadline_factor = deadline_factor
+        self._measured = measured
         self._turn = asyncio.Lock()
         self._found: _Found | None = None
         self._model: Any = None
@@ -118,39 +122,11 @@ class FasterWhisper:
         """
         spoken = code_of(language)
         async with self._turn:
-            await self._load()
-            if spoken is not None and spoken not in self._model.supported_languages:
-                raise unheard(language or "", self._model.supported_languages)
-            loop = asyncio.get_running_loop()
-            heard: asyncio.Queue[tuple[float, float] | None] = asyncio.Queue()
-            run = _Run(lambda end, whole: loop.call_soon_threadsafe(heard.put_nowait, (end, whole)))
-            work = loop.run_in_executor(self._thread, run.hear, self._model, audio, self._limits, spoken)
-            work.add_done_callback(lambda _: heard.put_nowait(None))
-            begun = loop.time()
-            duration = 0.0
-            try:
-                async with asyncio.timeout(self._deadline_base) as limit:
-                    while (news := await heard.get()) is not None:
-                        if news[1] != duration:
-                            duration = news[1]
-                            limit.reschedule(begun + self._deadline(duration))
-                        await on_heard(*news)
-            except TimeoutError as error:
-                if not limit.expired():  # on_heard's own
-                    raise
-                raise self._late(duration) from error
-            finally:
-                run.stop.set()
-                await ended(work)
-            with _engine_errors():
-                work.result()
-            return Transcript(
-                language=run.language,
-                language_probability=run.language_probability,
-                duration=round(run.duration, 3),
-                segments=tuple(run.segments),
-                engine=self.name,
-            )
+            with self._measured("recognize"):
+                await self._load()
+                if spoken is not None and spoken not in self._model.supported_languages:
+                    raise unheard(language or "", self._model.supported_languages)
+                return await self._hear(audio, spoken, on_heard)
 
     async def close(self) -> None:
         """Free the model, after the recording that is being heard."""
@@ -160,6 +136,38 @@ class FasterWhisper:
             await in_thread(self._drop, self._thread)
             self._thread.shutdown()
             self._thread = None
+
+    async def _hear(self, audio: Path, spoken: str | None, on_heard: OnHeard) -> Transcript:
+        loop = asyncio.get_running_loop()
+        heard: asyncio.Queue[tuple[float, float] | None] = asyncio.Queue()
+        run = _Run(lambda end, whole: loop.call_soon_threadsafe(heard.put_nowait, (end, whole)))
+        work = loop.run_in_executor(self._thread, run.hear, self._model, audio, self._limits, spoken)
+        work.add_done_callback(lambda _: heard.put_nowait(None))
+        begun = loop.time()
+        duration = 0.0
+        try:
+            async with asyncio.timeout(self._deadline_base) as limit:
+                while (news := await heard.get()) is not None:
+                    if news[1] != duration:
+                        duration = news[1]
+                        limit.reschedule(begun + self._deadline(duration))
+                    await on_heard(*news)
+        except TimeoutError as error:
+            if not limit.expired():  # on_heard's own
+                raise
+            raise self._late(duration) from error
+        finally:
+            run.stop.set()
+            await ended(work)
+        with _engine_errors():
+            work.result()
+        return Transcript(
+            language=run.language,
+            language_probability=run.language_probability,
+            duration=round(run.duration, 3),
+            segments=tuple(run.segments),
+            engine=self.name,
+        )
 
     def _deadline(self, duration: float) -> float:
         return self._deadline_base + self._deadline_factor * duration

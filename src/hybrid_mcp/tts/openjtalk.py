@@ -8,12 +8,14 @@ import queue
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from hybrid_mcp.backend import Health
 from hybrid_mcp.errors import EngineError
 from hybrid_mcp.script.model import Phrase
+from hybrid_mcp.telemetry import Measured
 from hybrid_mcp.tts.interface import Prosody, Speech, Voice
 
 if TYPE_CHECKING:
@@ -45,9 +47,10 @@ class OpenJTalk:
 
     name = NAME
 
-    def __init__(self, workers: int = 0) -> None:
+    def __init__(self, workers: int = 0, measured: Measured = nullcontext) -> None:
         self.version = f"Open JTalk (pyopenjtalk-plus {version('pyopenjtalk-plus')})"
         self.parallel = workers or os.cpu_count() or 1
+        self._measured = measured
         self._voices = _voices(self.version)
         self._threads = ThreadPoolExecutor(self.parallel, thread_name_prefix="openjtalk")
         self._idle: queue.SimpleQueue[HTSEngine] = queue.SimpleQueue()
@@ -78,7 +81,10 @@ class OpenJTalk:
 
     async def speak(self, phrases: tuple[Phrase, ...], voice: Voice, prosody: Prosody) -> Speech:
         """See `SpeechEngine.speak`."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._speak, phrases, voice, prosody)
+        with self._measured(
+            "speak"
+        ):  # waiting for a worker included: all of an hour's sentences may be asked for at once
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._speak, phrases, voice, prosody)
 
     async def close(self) -> None:
         """See `SpeechEngine.close`."""
