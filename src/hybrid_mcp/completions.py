@@ -15,7 +15,7 @@ from mcp.types import Completion, CompletionArgument, CompletionContext, PromptR
 from hybrid_mcp.app import App
 from hybrid_mcp.artifacts import Kind
 from hybrid_mcp.errors import StorageError
-from hybrid_mcp.languages import Bilingual, Language
+from hybrid_mcp.languages import Language
 from hybrid_mcp.resources import known_models
 from hybrid_mcp.script.model import Style
 from hybrid_mcp.script.morphology import dictionary
@@ -27,20 +27,6 @@ _MOST = 100
 """Values in one answer, as the protocol has it."""
 _LONGEST = 200
 """Characters of a beginning that anything could begin with."""
-_AUDIENCES: Final = (
-    Bilingual(ja="10歳の子ども", en="a child of ten"),
-    Bilingual(ja="中学生", en="a pupil of thirteen"),
-    Bilingual(ja="高校生", en="a high-school student"),
-    Bilingual(ja="大学の新入生", en="a first-year student"),
-    Bilingual(ja="隣の分野の研究者", en="a researcher of a neighbouring field"),
-    Bilingual(ja="同じ分野の研究者", en="a researcher of the same field"),
-    Bilingual(ja="患者とその家族", en="patients and their families"),
-    Bilingual(ja="学校の先生", en="a school teacher"),
-    Bilingual(ja="記者", en="a journalist"),
-    Bilingual(ja="投資家", en="an investor"),
-    Bilingual(ja="政策をつくる人", en="a policy maker"),
-)
-"""Whom a paper is explained to; any other can be written, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +103,10 @@ def _fixed(*values: str) -> _Choices:
 
 async def _audiences(app: App) -> Iterable[_Choice]:
     """In the interface's language first."""
+    from hybrid_mcp.script.audiences import AUDIENCES  # noqa: PLC0415  (with what explains to them: not at start-up)
+
     ours: tuple[Language, ...] = ("ja", "en") if app.settings.language == "ja" else ("en", "ja")
-    return [_Choice(audience.in_(language)) for language in ours for audience in _AUDIENCES]
+    return [_Choice(audience.name.in_(language)) for language in ours for audience in AUDIENCES]
 
 
 def _ids(kind: Kind) -> _Choices:

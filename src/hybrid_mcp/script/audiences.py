@@ -23,14 +23,16 @@ class Audience:
 
 AUDIENCES = (
     Audience(Bilingual(ja="10歳の子ども", en="a child of ten"), "kids"),
+    Audience(Bilingual(ja="中学生", en="a pupil of thirteen"), "educational"),
     Audience(Bilingual(ja="高校生", en="a high-school student"), "educational"),
-    Audience(Bilingual(ja="大学1年生", en="a first-year student"), "educational"),
-    Audience(Bilingual(ja="隣の分野の専門家", en="an expert of a neighbouring field"), "academic"),
-    Audience(Bilingual(ja="科学記者", en="a science journalist"), "news"),
+    Audience(Bilingual(ja="大学の新入生", en="a first-year student"), "educational"),
+    Audience(Bilingual(ja="隣の分野の研究者", en="a researcher of a neighbouring field"), "academic"),
+    Audience(Bilingual(ja="同じ分野の研究者", en="a researcher of the same field"), "academic"),
+    Audience(Bilingual(ja="患者とその家族", en="patients and their families"), "popular"),
+    Audience(Bilingual(ja="学校の先生", en="a school teacher"), "educational"),
+    Audience(Bilingual(ja="記者", en="a journalist"), "news"),
     Audience(Bilingual(ja="投資家", en="an investor"), "news"),
-    Audience(Bilingual(ja="政策担当者", en="a policy maker"), "news"),
-    Audience(Bilingual(ja="患者とその家族", en="a patient and their family"), "popular"),
-    Audience(Bilingual(ja="祖父母", en="my grandparents"), "popular"),
+    Audience(Bilingual(ja="政策をつくる人", en="a policy maker"), "news"),
 )
 """Proposals; an audience may be any words."""
 
