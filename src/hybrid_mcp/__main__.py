@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -60,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 from hybrid_mcp.demo import demo  # noqa: PLC0415  (rich and the client, only here)
 
                 return asyncio.run(demo(settings, asked.examples))
+            case "install":
+                return _install(settings, asked)
             case unknown:  # pragma: no cover  (argparse knows them all)
                 raise AssertionError(unknown)
     except HybridError as error:
@@ -96,7 +99,32 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="for programs / プログラム向け")
     demo = commands.add_parser("demo", help="make an example episode through a real client / 例を作って聞く")
     demo.add_argument("--examples", type=Path, default=Path("examples"), help="folder of paper.ja.json, paper.en.json")
+    install = commands.add_parser("install", help="tell an MCP host about this server / MCP ホストに登録する")
+    install.add_argument(
+        "mcp_host", choices=("claude-desktop", "claude-code", "cursor", "vscode"), help="which one / 登録先"
+    )
+    install.add_argument("--name", type=_server_name, default="hybrid-mcp", help="name shown there / そこでの名前")
+    install.add_argument(
+        "--env", type=_variable, action="append", default=[], metavar="NAME=VALUE", help="a variable / 環境変数を渡す"
+    )
+    install.add_argument("--file", type=Path, help="another file, for example a project's / 書き込むファイル")
+    instead = install.add_mutually_exclusive_group()
+    instead.add_argument("--print", dest="show", action="store_true", help="write nothing, show it / 書かずに見せる")
+    instead.add_argument("--remove", action="store_true", help="undo / 取り除く")
     return parser
+
+
+def _server_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", text):  # what hosts allow, and put before the names of tools
+        raise argparse.ArgumentTypeError("use 1 to 40 of A-Z a-z 0-9 _ - / 英数字と _ - を 40 字まで使えます")
+    return text
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise argparse.ArgumentTypeError("write NAME=VALUE / 名前=値 の形で書いてください")
+    return name, value
 
 
 def _port(text: str) -> int:
@@ -196,6 +224,19 @@ def _build_api() -> Callable[[App], ASGIApp]:
     from hybrid_mcp.api import build_api  # noqa: PLC0415
 
     return build_api
+
+
+def _install(settings: Settings, asked: argparse.Namespace) -> int:
+    from hybrid_mcp.install import Installation  # noqa: PLC0415  (only here)
+
+    installation = Installation(asked.mcp_host, asked.name, dict(asked.env), asked.file)
+    if asked.show:
+        installation.show(settings.language)
+    elif asked.remove:
+        installation.remove(settings.language)
+    else:
+        asyncio.run(installation.write(settings.language))
+    return 0
 
 
 def _models(settings: Settings, action: str) -> int:

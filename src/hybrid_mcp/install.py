@@ -337,8 +337,11 @@ def _put(file: Path, data: bytes, *, mode: int) -> None:
         raise
 
 
-async def try_out(command: tuple[str, ...], env: Mapping[str, str]) -> None:
+async def try_out(command: tuple[str, ...], env: Mapping[str, str]) -> str:
     """Start the server as hosts do, with few variables and in the root directory, and ask for its tools.
+
+    Returns:
+        What it had to say nevertheless, on stderr: that a variable is no setting, for example.
 
     Raises:
         HostUnusable: it does not start or does not answer; tells what it said.
@@ -364,9 +367,10 @@ async def try_out(command: tuple[str, ...], env: Mapping[str, str]) -> None:
         why = said.read().strip()[-2000:]
     if failure is not None:
         raise HostUnusable(
-            ja=f"サーバーが動かないので、何も書き込みませんでした: {shlex.join(command)}\n{why}",
-            en=f"The server does not work, so nothing was written: {shlex.join(command)}\n{why}",
+            ja=f"サーバーが動かないので、何も書き込みませんでした。端末で試してください: {shlex.join(command)}\n{why}",
+            en=f"The server does not work, so nothing was written. Try it in a terminal: {shlex.join(command)}\n{why}",
         ) from failure
+    return why
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,7 +427,8 @@ class Installation:
             HostUnusable: the host is not there, the server does not start, or the file cannot be changed.
         """
         host, command, file = HOSTS[self.host], server_command(), self._file()
-        await try_out(command, self.env)
+        if warnings := await try_out(command, self.env):
+            sys.stderr.write(f"{warnings}\n")
         said = entry(host, command, self.env)
         done = change(file, lambda text: with_server(text, host, self.name, said))
         if done is None:
