@@ -13,10 +13,19 @@ from urllib.parse import quote
 import structlog
 from mcp.server.caching import CacheableMethod, CacheHint, apply_cache_hint
 from mcp.server.context import ServerRequestContext
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources.templates import ResourceSecurity
-from mcp.types import Annotations, ReadResourceRequestParams, ReadResourceResult, Resource
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    INVALID_PARAMS,
+    Annotations,
+    GetPromptResult,
+    InputRequiredResult,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+    Resource,
+)
 
 from hybrid_mcp.app import App
 from hybrid_mcp.artifacts import Artifact, Kind, storage_errors
@@ -134,7 +143,7 @@ _PRIORITY: dict[Kind, float] = {"script": 0.8, "audio": 0.6, "transcript": 0.6}
 
 
 class HybridServer(MCPServer[App]):
-    """An MCP server that also lists what was made lately."""
+    """An MCP server that also lists what was made lately, and names the prompts it has to who asks for another."""
 
     app: App
 
@@ -146,6 +155,16 @@ class HybridServer(MCPServer[App]):
             _log.warning("nothing made can be listed", reason=error.text("en"))
             made = []
         return [*await super().list_resources(), *made]
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Context[App, Any] | None = None
+    ) -> GetPromptResult | InputRequiredResult:
+        """See `MCPServer.get_prompt`. The SDK would call a name it does not know an error of the server's own."""
+        known = [prompt.name for prompt in await self.list_prompts()]
+        if name not in known:
+            error = NotFound.named(Bilingual(ja="プロンプト", en="prompt"), name, known)
+            raise MCPError(code=INVALID_PARAMS, message=error.text(self.app.settings.language))
+        return await super().get_prompt(name, arguments, context)
 
 
 def cache_hints(watching: Watching) -> dict[CacheableMethod, CacheHint]:
