@@ -8,6 +8,7 @@ from hybrid_mcp.artifacts import Artifacts
 from hybrid_mcp.config import Settings
 from hybrid_mcp.egress import Egress
 from hybrid_mcp.llm.interface import LanguageModel
+from hybrid_mcp.readiness import Readiness
 from hybrid_mcp.secrets.interface import Secrets
 from hybrid_mcp.stt.interface import Recognizer
 from hybrid_mcp.telemetry import Metrics
@@ -29,6 +30,7 @@ class App:
     """Who can write scripts, first choice first; the composer needs none of them."""
     local_models: tuple[LanguageModel, ...]
     """Who answers `local_llm`, first choice first."""
+    readiness: Readiness
 
     @property
     def engine_names(self) -> frozenset[str]:

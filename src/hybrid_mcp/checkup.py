@@ -10,9 +10,10 @@ from rich.padding import Padding
 from rich.table import Table
 
 from hybrid_mcp.config import Settings, env_files
-from hybrid_mcp.doctor import Diagnosis, Finding, examine
+from hybrid_mcp.doctor import Diagnosis, examine
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.opening import open_app
+from hybrid_mcp.readiness import Finding
 from hybrid_mcp.tools.doctor import described
 
 _MARKS = {"ready": "[green]✓[/]", "away": "[yellow]–[/]", "wrong": "[red]✗[/]"}

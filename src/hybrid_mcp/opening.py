@@ -15,6 +15,7 @@ from hybrid_mcp.config import Settings, Watching, env_files
 from hybrid_mcp.egress import Egress
 from hybrid_mcp.errors import SettingsWrong
 from hybrid_mcp.llm.interface import LanguageModel
+from hybrid_mcp.readiness import Readiness
 from hybrid_mcp.secrets.environment import Environment
 from hybrid_mcp.secrets.interface import Secrets
 from hybrid_mcp.stt.whisper import FasterWhisper, from_hub
@@ -70,16 +71,20 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         for name in settings.tts.order or (*settings.tts.engines, "openjtalk", "speech"):
             engines.append(_speech_engine(name, settings, egress, secrets, metrics))
             stack.push_async_callback(engines[-1].close)
+        studio = Studio(engines, settings.tts.voice)
+        readiness = Readiness(settings, studio, recognizer, writers, local_models)
+        stack.push_async_callback(readiness.close)
         yield App(
             settings=settings,
             artifacts=artifacts,
             egress=egress,
             secrets=secrets,
             metrics=metrics,
-            studio=Studio(engines, settings.tts.voice),
+            studio=studio,
             recognizer=recognizer,
             writers=writers,
             local_models=local_models,
+            readiness=readiness,
         )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from hybrid_mcp.doctor import Diagnosis, Job, State, examine
+from hybrid_mcp.doctor import Diagnosis, examine
 from hybrid_mcp.languages import Language
+from hybrid_mcp.readiness import Job, State
 from hybrid_mcp.tools.context import LentApp
 
 

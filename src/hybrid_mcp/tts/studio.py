@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from hybrid_mcp.choosing import Passed
 from hybrid_mcp.errors import EngineError, InvalidInput, NotFound, UnsupportedLanguage
@@ -16,6 +16,8 @@ from hybrid_mcp.script.model import Phrase
 from hybrid_mcp.tts.interface import Prosody, Speech, SpeechEngine, Voice
 
 T = TypeVar("T")
+Voices: TypeAlias = tuple[Voice, ...] | Passed
+"""An engine's, or why it cannot be asked."""
 _TO_HIRAGANA = {code: code - 0x60 for code in range(ord("ァ"), ord("ヶ") + 1)}
 _MARKS = re.compile(r"[\s/:・()\[\]_-]+")
 
@@ -26,6 +28,15 @@ class Roll:
 
     voices: tuple[Voice, ...]
     passed: tuple[Passed, ...]
+
+    @classmethod
+    def of(cls, answers: Iterable[Voices]) -> Roll:
+        """What the engines answered, in their order."""
+        answers = tuple(answers)
+        return cls(
+            tuple(voice for answer in answers if not isinstance(answer, Passed) for voice in answer),
+            tuple(answer for answer in answers if isinstance(answer, Passed)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +62,7 @@ class Studio:
 
     async def roll(self) -> Roll:
         """Every voice there is now, in the order of the engines."""
-        asked = await asyncio.gather(*(_voices(engine) for engine in self.engines))
-        return Roll(
-            tuple(voice for answer in asked if not isinstance(answer, Passed) for voice in answer),
-            tuple(answer for answer in asked if isinstance(answer, Passed)),
-        )
+        return Roll.of(await asyncio.gather(*(voices_of(engine) for engine in self.engines)))
 
     async def named(self, asked: str) -> Voice:
         """The voice of that name: an id, a speaker (in the usual style), a speaker and a style, or the engine's number.
@@ -71,7 +78,14 @@ class Studio:
         Raises:
             UnsupportedLanguage: nobody can, and what would help.
         """
-        roll = await self.roll()
+        return self.reader(await self.roll(), language, without=without)
+
+    def reader(self, roll: Roll, language: Language, *, without: Collection[str] = ()) -> Reader:
+        """As `usual`, of those who are on the roll.
+
+        Raises:
+            UnsupportedLanguage: nobody can, and what would help.
+        """
         passed = list(roll.passed)
         if self._usual:
             try:
@@ -160,7 +174,8 @@ class Studio:
         return next(engine for engine in self.engines if engine.name == name)
 
 
-async def _voices(engine: SpeechEngine) -> tuple[Voice, ...] | Passed:
+async def voices_of(engine: SpeechEngine) -> Voices:
+    """What it can speak with now."""
     try:
         await engine.check()
         return await engine.voices()
