@@ -14,12 +14,13 @@ import structlog
 from mcp.server.caching import CacheableMethod, CacheHint, apply_cache_hint
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
 from mcp.server.mcpserver.resources.templates import ResourceSecurity
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     INVALID_PARAMS,
     Annotations,
+    CallToolResult,
     GetPromptResult,
     InputRequiredResult,
     ReadResourceRequestParams,
@@ -143,7 +144,7 @@ _PRIORITY: dict[Kind, float] = {"script": 0.8, "audio": 0.6, "transcript": 0.6}
 
 
 class HybridServer(MCPServer[App]):
-    """An MCP server that also lists what was made lately, and names the prompts it has to who asks for another."""
+    """An MCP server that also lists what was made lately, and names what it has to who asks for another."""
 
     app: App
 
@@ -165,6 +166,19 @@ class HybridServer(MCPServer[App]):
             error = NotFound.named(Bilingual(ja="プロンプト", en="prompt"), name, known)
             raise MCPError(code=INVALID_PARAMS, message=error.text(self.app.settings.language))
         return await super().get_prompt(name, arguments, context)
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[App, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """See `MCPServer.call_tool`. A tool that is not there is an error of the protocol, not of a tool."""
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            known = [tool.name for tool in await self.list_tools()]
+            if name in known:
+                raise
+            unknown = NotFound.named(Bilingual(ja="ツール", en="tool"), name, known)
+            raise MCPError(code=INVALID_PARAMS, message=unknown.text(self.app.settings.language)) from error
 
 
 def cache_hints(watching: Watching) -> dict[CacheableMethod, CacheHint]:
