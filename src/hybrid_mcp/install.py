@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePath
-from typing import Any, Generic, Literal, TypeVar, get_args
+from typing import Any, Generic, Literal, TypeVar
 
 from hybrid_mcp import jsonc
 from hybrid_mcp.config import env_files
@@ -27,7 +27,6 @@ from hybrid_mcp.errors import HostUnusable
 from hybrid_mcp.languages import Bilingual, Language
 
 HostName = Literal["claude-desktop", "claude-code", "cursor", "vscode"]
-HOST_NAMES: tuple[HostName, ...] = get_args(HostName)
 _BOM = "\ufeff"
 _TRIAL_SECONDS = 60.0
 P = TypeVar("P", bound=PurePath)
