@@ -45,12 +45,9 @@ def _inlined(node: Any, whole: Mapping[str, Any]) -> Any:
 
 
 def _plain(node: Mapping[str, Any]) -> dict[str, Any]:
-    plain = _without_noise(node, _plain)
+    plain = _without_noise(_given(node), _plain)
     if plain.get("default", ...) in (None, "", []):
         del plain["default"]  # as if it were left out
-    if _NULL in plain.get("anyOf", ()):
-        choices = [choice for choice in plain.pop("anyOf") if choice != _NULL]
-        plain = {**choices[0], **plain} if len(choices) == 1 else {"anyOf": choices, **plain}
     for exclusive, inclusive in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if exclusive in plain:
             plain[inclusive] = plain.pop(exclusive)
@@ -58,6 +55,19 @@ def _plain(node: Mapping[str, Any]) -> dict[str, Any]:
         numbers = ", ".join(str(number) for number in plain.pop("enum"))
         plain["description"] = f"{plain.get('description', '')} One of {numbers}.".strip()
     return plain
+
+
+def _given(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`node` as it is where something is given: no choice of null."""
+    choices = [choice for choice in node.get("anyOf", ()) if choice != _NULL]
+    rest = {key: value for key, value in node.items() if key != "anyOf"}
+    match choices:
+        case []:
+            return node
+        case [only]:
+            return {**only, **rest}
+        case _:
+            return {"anyOf": choices, **rest}
 
 
 def _brief(node: Mapping[str, Any]) -> dict[str, Any]:
