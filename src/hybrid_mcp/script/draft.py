@@ -32,19 +32,19 @@ class DraftLine(_Draft):
 class DraftSection(_Draft):
     """Lines under one heading."""
 
-    title: Annotated[OneLine, Field(min_length=1, max_length=200)]
-    lines: Annotated[list[DraftLine], Field(min_length=1, max_length=500)]
+    title: Annotated[OneLine, Field(min_length=1, max_length=200, description="Heading; also a chapter's name.")]
+    lines: Annotated[list[DraftLine], Field(min_length=1, max_length=500, description="Lines in spoken order.")]
 
 
 class ScriptDraft(_Draft):
     """A script as a model writes it."""
 
-    title: Annotated[OneLine, Field(min_length=1, max_length=300)]
+    title: Annotated[OneLine, Field(min_length=1, max_length=300, description="Title of the video.")]
     hook: Annotated[OneLine, Field(min_length=1, max_length=500, description="One sentence that makes people stay.")]
-    sections: Annotated[list[DraftSection], Field(min_length=1, max_length=50)]
+    sections: Annotated[list[DraftSection], Field(min_length=1, max_length=50, description="Sections in order.")]
     description: Annotated[CleanText, Field(max_length=5000, description="For the video's description box.")] = ""
     tags: Annotated[list[Annotated[CleanText, Field(min_length=1, max_length=60)]], Field(max_length=30)] = Field(
-        default_factory=list
+        default_factory=list, description="Key words for the video's page."
     )
 
 
