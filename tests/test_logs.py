@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
+from io import StringIO
 
 import pytest
 import stamina
-import structlog
 
 from hybrid_mcp import logs
 
@@ -20,7 +21,6 @@ def _as_before() -> Iterator[None]:
     for name, level in zip(names, levels, strict=True):
         logging.getLogger(name).setLevel(level)
     stamina.instrumentation.set_on_retry_hooks(None)
-    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR"])
@@ -33,3 +33,29 @@ def test_addresses_that_are_asked_are_not_logged(level: str) -> None:
 def test_what_is_asked_again_is_not_logged() -> None:
     logs.configure("INFO")
     assert stamina.instrumentation.get_on_retry_hooks() == ()
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> StringIO:
+    """What stderr was told, by handlers of ours alone."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    monkeypatch.setattr(sys, "stderr", said := StringIO())
+    logs.configure("INFO")
+    return said
+
+
+def test_an_event_is_one_line_with_its_particulars(said: StringIO) -> None:
+    logging.getLogger("hybrid_mcp.somewhere").warning("message refused", extra={"reason": "too long"})
+    logging.getLogger("hybrid_mcp.somewhere").debug("not told")
+    (line,) = said.getvalue().splitlines()
+    assert all(part in line for part in ("warning", "message refused", "hybrid_mcp.somewhere", "reason='too long'"))
+
+
+def test_a_crash_is_told_without_the_values_of_its_variables(said: StringIO) -> None:
+    text = "paper" * 2
+    try:
+        text.split()[1]
+    except IndexError:
+        logging.getLogger("somebody's").exception("failed")
+    assert "IndexError" in said.getvalue()
+    assert "paperpaper" not in said.getvalue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import logging
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
@@ -190,7 +190,7 @@ async def _sidecar_or_not(app: App) -> None:
     try:
         listener = listen("127.0.0.1", serving.sidecar_port)
     except PortUnusable as error:
-        structlog.get_logger(__name__).warning("no sidecar", reason=error.text("en"))
+        logging.getLogger(__name__).warning("no sidecar", extra={"reason": error.text("en")})
         return
     build_api = await asyncio.to_thread(_build_api)
     async with serving_beside(build_api(app), listener):

@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any
 
-import structlog
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
@@ -32,8 +31,6 @@ _LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _BACKLOG = 2048
 _KEEP_ALIVE = 75
 """Seconds an idle connection is kept: longer than the pauses of a person at work, as browsers and proxies do."""
-
-_log = structlog.get_logger(__name__)
 
 
 def security(serving: Serving) -> TransportSecuritySettings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-import structlog
 from mcp.server.caching import CacheableMethod, CacheHint, apply_cache_hint
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context, MCPServer
@@ -48,7 +48,7 @@ _TITLE = 60
 _JSON = "application/json"
 _HOUR, _DAY = 3_600_000, 86_400_000  # ms
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class HybridServer(MCPServer[App]):
         try:
             made = await in_thread(partial(_made_lately, self.app))
         except StorageError as error:  # doctor says how to mend it; the voices can be read all the same
-            _log.warning("nothing made can be listed", reason=error.text("en"))
+            _log.warning("nothing made can be listed", extra={"reason": error.text("en")})
             made = []
         return [*await super().list_resources(), *made]
 

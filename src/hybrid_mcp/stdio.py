@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import stat
@@ -23,7 +24,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import anyio
-import structlog
 from mcp.server.mcpserver import MCPServer
 from mcp.shared.message import SessionMessage
 from mcp.types import (
@@ -40,7 +40,7 @@ _CHUNK = 2**16
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PARSE_ERROR, _INVALID_REQUEST = -32700, -32600
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -240,7 +240,7 @@ class _Incoming(_Stream):
             await self._refuse(request, _INVALID_REQUEST, "not a JSON-RPC 2.0 message")
 
     async def _refuse(self, request: Any, code: int, message: str) -> None:
-        _log.warning("message refused", reason=message)
+        _log.warning("message refused", extra={"reason": message})
         answer = {"jsonrpc": "2.0", "id": request, "error": {"code": code, "message": message}}
         await self._outgoing.send_line(json.dumps(answer).encode())  # ASCII: the id may be half a surrogate pair
 
