@@ -69,7 +69,7 @@ Speaker = Annotated[OneLine, Field(min_length=1, max_length=40)]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)  # most are first needed after the start
 
 
 class Role(_Model):

@@ -28,7 +28,7 @@ _MAY_PAUSE = re.compile(r"(?!(?<=[0-9])[.,](?=[0-9]))\W")
 class _Exchanged(BaseModel):
     """Fields of other engines that we do not know come back as they were."""
 
-    model_config = ConfigDict(extra="allow", populate_by_name=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", populate_by_name=True, allow_inf_nan=False, defer_build=True)
 
 
 class Mora(_Exchanged):
