@@ -35,6 +35,7 @@ State = Literal["ready", "away", "wrong"]
 _LITTLE = 1 << 30
 """Bytes of free disk below which it is said: an hour of sound is 350 MB."""
 _COMPOSER = "extractive"
+_DISK = "disk"
 _OLD = 60.0
 """Seconds for which what an engine said counts while it is asked anew."""
 _UNANSWERED = Bilingual(
@@ -62,7 +63,7 @@ class Use:
     """Who would do a job now."""
 
     job: str
-    """For people and programs: `write`, `local`, `speak ja`, `speak en`, `hear`."""
+    """For people and programs: `write`, `local`, `speak ja`, `speak en`, `hear`, `keep`."""
     engine: str | None
     """None: nobody can."""
     passed: tuple[Passed, ...]
@@ -90,6 +91,8 @@ class _Said:
     finding: Finding
     voices: Voices = ()
     """Of a speech engine."""
+    writable: bool = False
+    """Of the disk."""
 
 
 class Readiness:
@@ -169,6 +172,7 @@ class Readiness:
             _use("local", by_job["local"], known),
             *(_speaks(self._studio, Roll.of(voices), language) for language in get_args(Language)),
             _use("hear", by_job["hear"], known),
+            _keeps(known.get(("keep", str(self._settings.data_dir)))),
         ]
 
 
@@ -217,6 +221,13 @@ def _speaks(studio: Studio, roll: Roll, language: Language) -> Use:
     return Use(job, reader.voice.id, reader.passed)
 
 
+def _keeps(said: _Said | None) -> Use:
+    if said is None:
+        return Use("keep", None, (Passed(_DISK, _UNANSWERED),))
+    passed = () if said.finding.state == "ready" else (Passed(_DISK, said.finding.detail),)
+    return Use("keep", _DISK if said.writable else None, passed)
+
+
 def _disk(data_dir: Path) -> _Said:
     probe = data_dir / ".probe"
     try:
@@ -232,5 +243,6 @@ def _disk(data_dir: Path) -> _Said:
             ja=f"空きが {size} しかありません。空きを作るか、HYBRID_MCP_DATA_DIR を変えてください。",
             en=f"Only {size} are free. Free some space, or change HYBRID_MCP_DATA_DIR.",
         )
-        return _Said(Finding(str(data_dir), "keep", "wrong", "", 0.0, little))
-    return _Said(Finding(str(data_dir), "keep", "ready", "", 0.0, Bilingual(ja=f"空き {size}", en=f"{size} free")))
+        return _Said(Finding(str(data_dir), "keep", "wrong", "", 0.0, little), writable=True)
+    free_space = Bilingual(ja=f"空き {size}", en=f"{size} free")
+    return _Said(Finding(str(data_dir), "keep", "ready", "", 0.0, free_space), writable=True)
