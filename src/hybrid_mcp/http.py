@@ -202,6 +202,8 @@ class _Requests:
         self._ended = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # llhttp leaves the spaces that may follow a value, which are no part of it (RFC 9110, 5.5).
+        scope["headers"] = [(name, value.rstrip(b" \t")) for name, value in scope["headers"]]
         response = _Response(send)
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  (we are in one)
