@@ -165,6 +165,7 @@ async def test_the_doctor_says_what_answers_and_what_to_do(client: Client, anoth
         "speak ja": "voicevox:朝霧ソラ/ノーマル",
         "speak en": None,
         "hear": "whisper",
+        "keep": "disk",
     }
 
 
