@@ -49,11 +49,6 @@ class Counting:
         except (MCPError, ValidationError) as error:
             outcome = _refusal(error)
             raise
-        except ValueError as error:
-            # So the SDK says that there is no such prompt; what failed inside one has a cause of its own.
-            if ctx.method == "prompts/get" and error.__cause__ is not None and error.__cause__.__cause__ is None:
-                outcome = "rejected"
-            raise
         else:
             return result
         finally:
