@@ -260,6 +260,12 @@ class Serving(_Group):
         (), description="Web pages that may call it (`Origin`), as `https://host`, besides this machine's own."
     )
     max_message_bytes: int = Field(64 * 2**20, ge=4096, description="Largest message that is taken, in bytes.")
+    inline_audio_bytes: int = Field(
+        200_000,
+        ge=0,
+        le=16 * 2**20,
+        description="Largest recording that an answer carries in itself, in bytes; 0: none. Its file is always there.",
+    )
     drain: float = Field(10, ge=0, description="Seconds that calls are given to end when HTTP is told to stop.")
     sidecar: bool = Field(True, description="Serve `/health`, `/ready`, `/system/status` and `/metrics` beside MCP.")
     sidecar_port: int = Field(8000, ge=0, le=65535, description="Port of those, on this machine; 0: any free one.")

@@ -373,10 +373,15 @@ async def _voice(app: App, asked: str) -> dict[str, Any]:
 
 def _made_lately(app: App) -> list[Resource]:
     recent = app.artifacts.recent(tuple(_OF_KIND), _LISTED)
-    return [_listed(artifact, at, app.settings.language) for artifact, at in recent]
+    return [listed(artifact, at, app.settings.language) for artifact, at in recent]
 
 
-def _listed(artifact: Artifact, at: float, language: Language) -> Resource:
+def listed(artifact: Artifact, at: float, language: Language) -> Resource:
+    """The resource that stands for an artifact made `at` (seconds since the epoch).
+
+    Raises:
+        StorageError: its file cannot be asked for its size.
+    """
     kind = next(kind for kind in _OF_KIND if artifact.id.startswith(f"{kind}-"))
     row = _OF_KIND[kind]
     with storage_errors():

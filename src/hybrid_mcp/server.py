@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from mcp.server.mcpserver import MCPServer
 from mcp.types import Icon, ToolAnnotations
 
 from hybrid_mcp import __version__
+from hybrid_mcp.answers import beside
 from hybrid_mcp.app import App
 from hybrid_mcp.completions import add_completions
 from hybrid_mcp.counting import Counting
@@ -70,6 +72,8 @@ def build_server(app: App) -> HybridServer:
 
     notices = Notices(app.settings.watching.look_every, app.settings.language)
     tools = _tools(app)
+    for made in tools:
+        made.beside = partial(beside, app)
     server = HybridServer(
         "hybrid-mcp",
         title="hybrid-mcp",

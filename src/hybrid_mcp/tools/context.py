@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context, Resolve
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp.types import ToolAnnotations
-from pydantic import ValidationError
+from mcp.types import CallToolResult, ContentBlock, ToolAnnotations
+from pydantic import Field, ValidationError
 
 from hybrid_mcp.app import App
 from hybrid_mcp.errors import HybridError
@@ -27,14 +27,23 @@ async def _lend(ctx: Context[App]) -> App:  # not async, it would run in a threa
     return ctx.request_context.lifespan_context
 
 
+Beside = Callable[[Mapping[str, Any], str], Awaitable[Sequence[ContentBlock]]]
+"""Blocks to follow the text of an answer, which is given as JSON, for the client of a name."""
 LentApp = Annotated[App, Resolve(_lend)]
 """A tool's parameter that is filled with the App and hidden from the model."""
+
+
+_NO_ANSWER = Bilingual(
+    ja="質問への答えが、選べるもののどれでもありません。何も行っていません。もう一度呼んで、答えを選び直してください。",
+    en="The answer to the question is none of those that can be chosen. Nothing was done. Call again and choose anew.",
+)
 
 
 class HybridTool(Tool):
     """A tool that refuses unknown arguments and explains every error in the interface's language."""
 
     language: Language = "en"
+    beside: Beside | None = Field(None, exclude=True)
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         """See `Tool.run`. What we can explain reaches the model as a sentence; a crash stays hidden."""
@@ -43,13 +52,21 @@ class HybridTool(Tool):
         except ValidationError as error:
             raise ToolError(explained(error, self.parameters, self.language)) from error
         try:
-            return await super().run(arguments, context, convert_result)
+            result = await super().run(arguments, context, convert_result)
         except UnexpectedToolError as error:
             if isinstance(error.__cause__, HybridError):
                 # Names of files may hold bytes that are no text.
                 text = error.__cause__.text(self.language).encode("utf-8", "replace").decode()
                 raise ToolError(text) from error.__cause__
             raise
+        except ToolError as error:
+            # Ours raise HybridErrors. The SDK raises this one for answers of clients that fit no question.
+            raise ToolError(_NO_ANSWER.in_(self.language)) from error
+        if self.beside is not None and isinstance(result, CallToolResult) and result.structured_content:
+            client = context.session.client_params
+            name = client.client_info.name if client is not None else ""
+            result.content.extend(await self.beside(result.structured_content, name))
+        return result
 
 
 def tool(
@@ -72,15 +89,18 @@ def tool(
 
 
 class Progress:
-    """Progress towards the client, not more often than anybody can read."""
+    """Progress towards the client, not more often than anybody can read; it never goes back, as the protocol asks."""
 
-    def __init__(self, ctx: Context[App]) -> None:
+    def __init__(self, ctx: Context[App], told: Bilingual) -> None:
+        """`told` is said with each report, `{done}` and `{total}` being its numbers."""
         self._ctx = ctx
+        self._told = told.in_(ctx.request_context.lifespan_context.settings.language)
         self._last = -_BETWEEN_REPORTS
+        self._reached = 0.0
 
-    async def __call__(self, done: float, total: float | None) -> None:
+    async def __call__(self, done: float, total: float) -> None:
         """Report; the last step always, others as time allows."""
         now = time.monotonic()
-        if now - self._last >= _BETWEEN_REPORTS or (total is not None and done >= total):
-            self._last = now
-            await self._ctx.report_progress(done, total)
+        if done > self._reached and (now - self._last >= _BETWEEN_REPORTS or done >= total):
+            self._last, self._reached = now, done
+            await self._ctx.report_progress(done, total, self._told.format(done=f"{done:,.0f}", total=f"{total:,.0f}"))

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from hybrid_mcp.script.authors import Work, Writer
 
 
+_WRITTEN = Bilingual(ja="{total} 節のうち {done} 節を書きました", en="{done} of {total} sections written")
+
+
 class ScriptUsage(BaseModel):
     """What writing cost when it was written, tokens over all requests."""
 
@@ -107,7 +110,7 @@ async def generate_script(
         source,
         Asked(style, language, target_minutes, cast),
         take=take,
-        on_progress=Progress(ctx),
+        on_progress=Progress(ctx, _WRITTEN),
     )
     speaking = app.settings.language
     given = await answer(app, made.work.script, made.artifact, detail)

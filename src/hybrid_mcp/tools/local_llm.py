@@ -10,10 +10,14 @@ from mcp.server.mcpserver import Context
 from pydantic import BaseModel, Field
 
 from hybrid_mcp.app import App
+from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.llm.interface import ChatRequest, Watch
 from hybrid_mcp.script.model import CleanText
 from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.context import LentApp, Progress
+
+_WRITTEN = Bilingual(ja="答えています", en="Answering")
+_FETCHED = Bilingual(ja="モデルを取得中: {done} / {total} MB", en="Fetching the model: {done} of {total} MB")
 
 
 class Tool(BaseModel):
@@ -121,17 +125,19 @@ async def local_llm(
 
 
 def _watch(ctx: Context[App], max_tokens: int) -> Watch:
-    """Progress by pieces of the answer, each a token or little more; while a model is fetched, by its bytes."""
-    report = Progress(ctx)
-    pieces = 0
+    """Progress by pieces of the answer, each a token or little more; while a model is fetched, by its megabytes."""
+    written, fetching = Progress(ctx, _WRITTEN), Progress(ctx, _FETCHED)
+    pieces, before = 0, 0.0
 
     async def text(piece: str) -> None:
         nonlocal pieces
         del piece
         pieces = min(pieces + 1, max_tokens)
-        await report(pieces, max_tokens)
+        await written(before + pieces, before + max_tokens)
 
     async def fetched(done: int, total: int) -> None:
-        await report(done, total)
+        nonlocal before
+        before = max(before, total / 1e6)  # what follows goes on from there
+        await fetching(done / 1e6, total / 1e6)
 
     return Watch(text, fetched)

@@ -22,6 +22,9 @@ SampleRate = Literal[16000, 22050, 24000, 32000, 44100, 48000]
 Pause = Annotated[float, Field(ge=0, le=10)]
 
 
+_SPOKEN = Bilingual(ja="{total} 文のうち {done} 文を読み上げました", en="{done} of {total} sentences spoken")
+
+
 class SpeechAnswer(BaseModel):
     """A spoken text or script: an episode folder."""
 
@@ -116,7 +119,7 @@ async def synthesize_voice(
                 title, lines, spoken, prosody, line_pause, format, sample_rate or own, 2 if stereo else 1, script
             ),
             report_language=app.settings.language,
-            on_spoken=Progress(ctx),
+            on_spoken=Progress(ctx, _SPOKEN),
         )
 
     passed: tuple[Passed, ...] = ()

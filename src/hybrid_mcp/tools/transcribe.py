@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 6000
 """Characters of the transcript in the answer; the rest is in its file."""
+_HEARD = Bilingual(ja="{total} 秒のうち {done} 秒を聞き取りました", en="{done} of {total} seconds heard")
 _NOTHING = Bilingual(ja="音声から言葉は聞き取れませんでした。", en="No speech was heard.")
 
 
@@ -79,7 +80,7 @@ async def transcribe(
         egress=app.egress,
         language=language,
         max_bytes=app.settings.stt.max_bytes,
-        on_heard=Progress(ctx),
+        on_heard=Progress(ctx, _HEARD),
     )
     # A thread's work: the file, and the comparison of two long texts.
     return await in_thread(lambda: _answer(heard, format, app.settings.language))

@@ -1,0 +1,68 @@
+"""What stands beside the text of an answer: links to what was made, and its sound while that is small.
+
+The text always says everything, with absolute paths; the rest is for hosts that can do more with it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import structlog
+from mcp.types import Annotations, AudioContent, ContentBlock, ResourceLink
+
+from hybrid_mcp.app import App
+from hybrid_mcp.artifacts import Artifact, Kind, storage_errors
+from hybrid_mcp.errors import StorageError
+from hybrid_mcp.languages import Language
+from hybrid_mcp.resources import listed
+from hybrid_mcp.threads import in_thread
+
+_LINKED: tuple[Kind, ...] = ("script", "audio", "transcript")
+_TEXT_ONLY = frozenset({"claude-ai"})
+"""Clients, as they name themselves, that are given nothing but text: Claude Desktop refused a whole answer for a
+link beside its text (modelcontextprotocol/modelcontextprotocol issue 1638)."""
+
+_log = structlog.get_logger(__name__)
+
+
+async def beside(app: App, answer: Mapping[str, Any], client: str) -> list[ContentBlock]:
+    """Blocks to follow the text of `answer`, which names what was made as `script_id`, `audio_id` or `transcript_id`.
+
+    `client` is the name of the program that reads it; empty where it has not said.
+    """
+    if client in _TEXT_ONLY:
+        return []
+    settings = app.settings
+
+    def work() -> list[ContentBlock]:
+        ids = [answer[name] for kind in _LINKED if (name := f"{kind}_id") in answer]
+        found = [artifact for one in ids if (artifact := app.artifacts.find(one)) is not None]
+        return [
+            block
+            for artifact in found
+            for block in _blocks(artifact, settings.language, settings.serve.inline_audio_bytes)
+        ]
+
+    try:
+        return await in_thread(work)
+    except StorageError as error:  # the answer itself is whole
+        _log.warning("nothing can stand beside an answer", reason=error.text("en"))
+        return []
+
+
+def _blocks(artifact: Artifact, language: Language, most: int) -> Iterator[ContentBlock]:
+    with storage_errors():
+        yield ResourceLink.model_validate(
+            listed(artifact, artifact.folder.stat().st_mtime, language).model_dump(by_alias=True)
+        )
+        if not artifact.id.startswith("audio-"):
+            return
+        sound = artifact.path(artifact.summary["audio"])  # in the format that was asked for
+        if sound.stat().st_size <= most:
+            yield AudioContent(
+                data=base64.b64encode(sound.read_bytes()).decode(),
+                mime_type=artifact.summary["mime_type"],
+                annotations=Annotations(audience=["user"]),  # to be heard; models mostly have no use for it
+            )
