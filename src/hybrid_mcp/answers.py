@@ -6,10 +6,10 @@ The text always says everything, with absolute paths; the rest is for hosts that
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import structlog
 from mcp.types import Annotations, AudioContent, ContentBlock, ResourceLink
 
 from hybrid_mcp.app import App
@@ -24,7 +24,7 @@ _TEXT_ONLY = frozenset({"claude-ai"})
 """Clients, as they name themselves, that are given nothing but text: Claude Desktop refused a whole answer for a
 link beside its text (modelcontextprotocol/modelcontextprotocol issue 1638)."""
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 async def beside(app: App, answer: Mapping[str, Any], client: str) -> list[ContentBlock]:
@@ -48,7 +48,7 @@ async def beside(app: App, answer: Mapping[str, Any], client: str) -> list[Conte
     try:
         return await in_thread(work)
     except StorageError as error:  # the answer itself is whole
-        _log.warning("nothing can stand beside an answer", reason=error.text("en"))
+        _log.warning("nothing can stand beside an answer", extra={"reason": error.text("en")})
         return []
 
 

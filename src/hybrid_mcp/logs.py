@@ -30,7 +30,7 @@ class _Structured(logging.Formatter):
     @cached_property
     def _renderer(self) -> logging.Formatter:
         # At the first event, not at the start: with what it imports, structlog takes 30 ms.
-        from structlog import dev, processors, stdlib  # noqa: PLC0415
+        from structlog import dev, processors, stdlib  # noqa: PLC0415, TID251
 
         return stdlib.ProcessorFormatter(
             foreign_pre_chain=[
