@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 endif
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install test-env models demo test quick lint lock clean
+.PHONY: install test-env models demo test quick check conformance lint lock clean
 install: $(VENV)/.installed
 test-env: $(VENV)/.installed-test
 
@@ -38,6 +38,21 @@ test: test-env models lint
 # Everything that needs no model: under a minute.
 quick: test-env lint
 	$(BIN)/python -m pytest -m "not slow"
+
+# Programs of others against ours: the official suite, MCP Inspector, the TypeScript client. They run on node;
+# without npm they are skipped, except in CI.
+OTHERS := tests/conformance
+$(OTHERS)/node_modules/.installed: $(OTHERS)/package-lock.json
+	@if command -v npm >/dev/null; then \
+		cd $(OTHERS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules/.installed; \
+	fi
+
+check: test-env models $(OTHERS)/node_modules/.installed
+	$(BIN)/python -m pytest $(OTHERS)
+
+# The official suite alone.
+conformance: test-env $(OTHERS)/node_modules/.installed
+	$(BIN)/python -m pytest $(OTHERS)/test_official_suite.py
 
 lint: test-env
 	$(BIN)/ruff check

@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import hypothesis
 import pytest
@@ -23,6 +23,9 @@ from hybrid_mcp.secrets.environment import variables_of
 from hybrid_mcp.secrets.interface import SecretName
 from hybrid_mcp.server import build_server
 from hybrid_mcp.tts.openjtalk import OpenJTalk
+
+if TYPE_CHECKING:
+    from conformance.node import Node
 
 # A test never judges time; and the same examples run everywhere.
 hypothesis.settings.register_profile("ours", deadline=None, derandomize=True)
@@ -118,6 +121,14 @@ def speech_dir() -> Path:
     if not folder.is_dir():
         missing("no human speech beside the checkout (../shared/data/speech)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def node() -> Node:
+    """Node, and with it programs of others."""
+    from conformance.node import find_node  # noqa: PLC0415  (it imports this file)
+
+    return find_node()
 
 
 @pytest.fixture

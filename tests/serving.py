@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +26,16 @@ class Served:
 @asynccontextmanager
 async def serving(data_dir: Path, *arguments: str, **environment: str) -> AsyncIterator[Served]:
     """Serve on free ports until the block ends; arguments come after `serve --transport http`."""
+    program = ("-m", "hybrid_mcp", "serve", "--transport", "http", "--port", "0", *arguments)
+    async with started(program, data_dir, **environment) as served:
+        yield served
+
+
+@asynccontextmanager
+async def started(program: Sequence[str], data_dir: Path, **environment: str) -> AsyncIterator[Served]:
+    """Run a program that says its address on stderr as `serve` does, until the block ends."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "hybrid_mcp", "serve", "--transport", "http", "--port", "0", *arguments),
+        *(sys.executable, *program),
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         env=os.environ | {"HYBRID_MCP_DATA_DIR": str(data_dir), "HYBRID_MCP_LANGUAGE": "en"} | environment,

@@ -1,0 +1,40 @@
+"""The official TypeScript client goes the main path."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conformance.node import MAIN_PATH, Node
+from serving import serving
+
+pytestmark = [pytest.mark.usefixtures("models_dir"), pytest.mark.parametrize("era", ["legacy", "modern"])]
+
+
+async def test_the_main_path_over_streamable_http(
+    node: Node, era: str, example: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    async with serving(tmp_path / "data") as served:
+        finished = await node.run(MAIN_PATH, json.dumps({"era": era, "paper": example["en"], "url": served.url}))
+        assert finished.status == 0, finished.err
+        await _nothing_half_made(tmp_path)
+
+
+async def test_the_main_path_over_stdio(
+    node: Node, era: str, example: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "hybrid_mcp", "serve"]
+    asked = {"era": era, "paper": example["en"], "command": command, "env": dict(os.environ)}
+    finished = await node.run(MAIN_PATH, json.dumps(asked))
+    assert finished.status == 0, finished.err
+
+
+async def _nothing_half_made(folder: Path) -> None:
+    """A cancelled call has stopped its work: what it was making is gone while the server runs on."""
+    while list(folder.rglob(".making-*")):  # noqa: ASYNC110  (another process does it)
+        await asyncio.sleep(0.05)
