@@ -15,6 +15,8 @@ from hybrid_mcp.languages import Bilingual, Language
 _TOLD = 5
 _NAMED = 8
 """Names that are offered for an unknown one."""
+_LONGEST_NAME = 80
+"""Characters."""
 _LIMITS = {
     "greater_than": Bilingual(ja="{}より大きく", en="> {}"),
     "greater_than_equal": Bilingual(ja="{}以上に", en="≥ {}"),
@@ -50,7 +52,7 @@ def _explained(detail: ErrorDetails, schema: Mapping[str, Any]) -> Bilingual:
         case "missing":
             return Bilingual(ja=f"引数 {where} が必要です。", en=f"The argument {where} is required.")
         case "extra_forbidden":
-            near = ", ".join(_nearest(str(detail["loc"][-1]), fields))
+            near = ", ".join(_nearest(_cut(str(detail["loc"][-1])), fields))
             ja, en = (f"使えるのは: {near}。", f" Known: {near}.") if near else ("", "")
             return Bilingual(ja=f"引数 {where} はありません。{ja}", en=f"There is no argument {where}.{en}")
         case "literal_error":
@@ -86,6 +88,11 @@ def _explained(detail: ErrorDetails, schema: Mapping[str, Any]) -> Bilingual:
             return Bilingual(ja=f"{where} の値が正しくありません: {detail['msg']}。", en=f"{where}: {detail['msg']}.")
 
 
+def _cut(name: str) -> str:
+    """A caller's name for something, not longer than anybody reads."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
 def _nearest(asked: str, fields: Iterable[str]) -> Sequence[str]:
     alike = difflib.SequenceMatcher(b=asked)
 
@@ -108,7 +115,7 @@ def _place(schema: Mapping[str, Any], location: Sequence[str | int], *, named: b
         fields = dict.fromkeys(name for node in nodes for name in node.get("properties", ()))
         below = [inner for node in nodes for inner in _below(node, part)]
         if below or (named and not left):
-            path.append(str(part))
+            path.append(_cut(str(part)))
             nodes = [one for inner in below for one in _resolved(inner)]
     return ".".join(path), fields
 
