@@ -29,7 +29,7 @@ from hybrid_mcp.artifacts import Kind
 from hybrid_mcp.config import Serving
 from hybrid_mcp.languages import Language
 from hybrid_mcp.readiness import Job, Seen, State, Use
-from hybrid_mcp.telemetry import Breaker
+from hybrid_mcp.telemetry import Breaker, Entry, Outcome
 
 _WITHIN = 0.8
 """Seconds engines are given, so that an answer takes less than one: what watches a server seldom waits longer."""
@@ -91,23 +91,23 @@ class Ready(_Answer):
 class Process(_Answer):
     """What the process takes of the machine."""
 
-    pid: int
-    cpu_percent: float
+    pid: int = Field(examples=[4242])
+    cpu_percent: float = Field(examples=[3.5])
     """Of all processors together."""
-    memory_percent: float
-    rss_bytes: int
-    threads: int
-    open_files: int
+    memory_percent: float = Field(examples=[0.9])
+    rss_bytes: int = Field(examples=[150_000_000])
+    threads: int = Field(examples=[8])
+    open_files: int = Field(examples=[20])
 
 
 class RequestCount(_Answer):
     """Requests of one kind since the start."""
 
-    entry: str = Field(examples=["stdio"])
+    entry: Entry
     tool: str = Field(examples=["synthesize_voice"])
     engine: str = Field(examples=["openjtalk"])
-    outcome: str = Field(examples=["ok"])
-    count: int
+    outcome: Outcome
+    count: int = Field(examples=[3])
 
 
 class EngineStatus(_Answer):
@@ -117,14 +117,16 @@ class EngineStatus(_Answer):
     job: Job
     state: EngineState
     """`away`: not configured or not running; `wrong`: configured, and does not work; `unknown`: has not answered yet."""
-    version: str
-    latency_ms: float
+    version: str = Field(examples=["0.25.2"])
+    latency_ms: float = Field(examples=[12.3])
     detail: str
     """What it has; or what is wrong, and what to do about it."""
     breaker: Breaker | None
     """Whether calls are let through; null for engines in this process."""
     in_flight: int
+    """Calls it is working on."""
     waiting: int
+    """Calls that wait for room."""
 
 
 class Storage(_Answer):
@@ -143,8 +145,8 @@ class Configured(_Answer):
     writers: tuple[str, ...]
     local_models: tuple[str, ...]
     speech_engines: tuple[str, ...]
-    addresses: dict[str, str]
-    transcription_model: str
+    addresses: dict[str, str] = Field(examples=[{"voicevox": "http://127.0.0.1:50021"}])
+    transcription_model: str = Field(examples=["base"])
 
 
 class Status(_Answer):
@@ -178,6 +180,12 @@ def build_api(app: App) -> FastAPI:
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
+        responses={
+            "4XX": {
+                "description": "A problem document (RFC 9457).",
+                "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+            }
+        },
     )
     api.add_middleware(_Head)
     # Any web page can have its own name point to this machine (DNS rebinding); the browser then sends that name.
