@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 endif
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install test-env models demo test quick check conformance lint lock clean
+.PHONY: install test-env models demo test quick check conformance bench lint lock clean
 install: $(VENV)/.installed
 test-env: $(VENV)/.installed-test
 
@@ -59,13 +59,23 @@ lint: test-env
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+# Beside a bare server of the SDK, and beside FastMCP in an environment of its own, where that can be installed.
+BENCH := benchmarks/.venv
+$(BENCH)/.installed: requirements-bench.lock
+	$(PYTHON) -m venv $(BENCH)
+	-$(subst $(VENV),$(BENCH),$(PIP)) install --quiet --require-hashes -r requirements-bench.lock && touch $@
+
+bench: models $(BENCH)/.installed
+	$(BIN)/python benchmarks/protocol.py
+
 # Lock files name hashes, never addresses.
 UV := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
       --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 lock: test-env
 	$(PIP) install --quiet uv
 	$(UV) --extra build pyproject.toml --output-file requirements.lock
+	$(UV) benchmarks/requirements.in --output-file requirements-bench.lock
 	$(UV) --extra build --extra test pyproject.toml --output-file requirements-test.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH) .pytest_cache .mypy_cache .ruff_cache
