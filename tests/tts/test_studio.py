@@ -108,6 +108,24 @@ async def test_a_voice_is_found_by_the_names_people_use(first: Tones, second: To
     assert (await Studio([first, second]).named(asked)).id == meant
 
 
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("あおい", ["one:あおい/ノーマル", "two:あおい/ノーマル"]),
+        ("アオイ (ノーマル)", ["one:あおい/ノーマル", "two:あおい/ノーマル"]),
+        ("あおい/ささやき", ["one:あおい/ささやき"]),
+        ("two:あおい/ノーマル", ["two:あおい/ノーマル"]),
+        ("one:あ", ["one:あおい/ノーマル", "one:あおい/ささやき"]),
+        ("ONE", ["one:あおい/ノーマル", "one:みどり/ノーマル"]),
+        ("ささ", ["one:あおい/ささやき"]),
+        ("くろ", []),
+        ("/", []),
+    ],
+)
+async def test_a_name_may_mean_several_voices(first: Tones, second: Tones, asked: str, meant: list[str]) -> None:
+    assert [one.id for one in await Studio([first, second]).meant(asked)] == meant
+
+
 async def test_a_misspelt_voice_is_answered_with_the_nearest_ones(first: Tones, second: Tones) -> None:
     with pytest.raises(NotFound, match=r"Nearest: .*あおい/ささやき"):
         await Studio([first, second]).named("あおい/ささやく")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from mcp.server.mcpserver import Context
+from mcp.server.mcpserver import Context, Elicit, ElicitationResult, Resolve
 from pydantic import BaseModel, Field
 
 from hybrid_mcp import languages
@@ -14,7 +15,9 @@ from hybrid_mcp.choosing import Passed
 from hybrid_mcp.episode.formats import AudioFormat
 from hybrid_mcp.errors import InvalidInput, UnsupportedLanguage
 from hybrid_mcp.languages import Bilingual, Language
-from hybrid_mcp.script.model import PAUSE_AFTER_LINE, PAUSE_AFTER_SECTION, CleanText
+from hybrid_mcp.script.model import PAUSE_AFTER_LINE, PAUSE_AFTER_SECTION, CleanText, Script
+from hybrid_mcp.threads import in_thread
+from hybrid_mcp.tools.asking import Choice, can_ask, choice, chosen
 from hybrid_mcp.tools.context import LentApp, Progress
 from hybrid_mcp.tts.interface import Prosody, Voice
 
@@ -23,6 +26,10 @@ Pause = Annotated[float, Field(ge=0, le=10)]
 
 
 _SPOKEN = Bilingual(ja="{total} 文のうち {done} 文を読み上げました", en="{done} of {total} sentences spoken")
+
+
+_MOST_CHOICES = 20
+"""Voices that somebody can be asked to choose from; where a name fits more of them, it says nothing."""
 
 
 class SpeechAnswer(BaseModel):
@@ -49,9 +56,84 @@ class SpeechAnswer(BaseModel):
     note: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Matter:
+    """What is to be spoken: a script, or else the text."""
+
+    script: Script | None
+    language: Language
+
+
+async def _matter(
+    app: LentApp, text: str, script_id: str, cast: dict[str, str] | None, language: Language | None
+) -> _Matter:
+    from hybrid_mcp.script.keep import kept
+
+    if bool(text) == bool(script_id):
+        raise InvalidInput(
+            ja="text か script_id のどちらか一方を渡してください。", en="Give either text or script_id, one of them."
+        )
+    if cast and not script_id:
+        raise InvalidInput(
+            ja="cast は script_id と一緒に使います。text には voice を使ってください。",
+            en="cast goes with script_id. For text use voice.",
+        )
+    script = await in_thread(lambda: kept(app.artifacts, script_id)) if script_id else None
+    characters = len(text) if script is None else sum(len(line.text) for line in script.lines)
+    _require_length(characters, app.settings.tts.max_characters)
+    return _Matter(script, spoken_language(language or (script.language if script else languages.detect(text))))
+
+
+_GivenMatter = Annotated[_Matter, Resolve(_matter)]
+
+
+def _asked_for(voice: str, cast: dict[str, str] | None) -> dict[str, str]:
+    """The names of voices in a request, by the names of their questions."""
+    names = dict.fromkeys(name for name in (voice, *(cast or {}).values()) if name)
+    return {f"voice_{number}": name for number, name in enumerate(names, 1)}
+
+
+async def _whose_voice(
+    ctx: Context[App], app: LentApp, matter: _GivenMatter, voice: str, cast: dict[str, str] | None
+) -> Elicit[BaseModel] | None:
+    """The question whose voice is meant, where a name leaves it open and somebody can say."""
+    if not (voice or cast) or not can_ask(ctx):
+        return None
+    speaking = app.settings.language
+    questions: dict[str, Choice] = {}
+    for question, name in _asked_for(voice, cast).items():
+        meant = [one for one in await app.studio.meant(name) if one.language == matter.language]
+        if 1 < len(meant) <= _MOST_CHOICES:
+            labels = {one.id: f"{Bilingual(one.name_ja, one.name_en).in_(speaking)}, {one.engine}" for one in meant}
+            questions[question] = Choice(name, labels)
+    if not questions:
+        return None
+    told = Bilingual(
+        ja="同じ名前、または同じ書き出しの声がいくつかあります。どの声で読み上げますか。",
+        en="Several voices have this name, or begin with it. Which one shall speak?",
+    )
+    return choice(told.in_(speaking), questions)
+
+
+async def _meant_voices(
+    answer: Annotated[ElicitationResult[BaseModel], Resolve(_whose_voice)],
+    voice: str,
+    cast: dict[str, str] | None,
+) -> dict[str, str]:
+    """The voices that were chosen, by the names that left them open."""
+    refused = Bilingual(
+        ja="声が選ばれなかったので、何も読み上げていません。list_voices の id で声を指定してください。",
+        en="No voice was chosen, so nothing was spoken. Name the voice by its id from list_voices.",
+    )
+    given = chosen(answer, refused)
+    return {name: given[question] for question, name in _asked_for(voice, cast).items() if question in given}
+
+
 async def synthesize_voice(
     ctx: Context[App],
     app: LentApp,
+    matter: _GivenMatter,
+    meant: Annotated[dict[str, str], Resolve(_meant_voices)],
     text: Annotated[CleanText, Field(max_length=1_000_000, description="Text to speak; or use script_id.")] = "",
     script_id: Annotated[CleanText, Field(max_length=64, description="Script to speak; or use text.")] = "",
     voice: Annotated[
@@ -86,28 +168,18 @@ async def synthesize_voice(
     """
     from hybrid_mcp.episode.build import Narration, narrate
     from hybrid_mcp.episode.cast import lines_of_script, lines_of_text, require_language, voices_of_script
-    from hybrid_mcp.script.keep import kept
 
+    del script_id, language  # `matter` is made of them
     prosody = Prosody(speed, pitch, volume, pause_scale, intonation, pause, lead_in, lead_out)
-    if bool(text) == bool(script_id):
-        raise InvalidInput(
-            ja="text か script_id のどちらか一方を渡してください。", en="Give either text or script_id, one of them."
-        )
-    if cast and not script_id:
-        raise InvalidInput(
-            ja="cast は script_id と一緒に使います。text には voice を使ってください。",
-            en="cast goes with script_id. For text use voice.",
-        )
-    script = kept(app.artifacts, script_id) if script_id else None
-    characters = len(text) if script is None else sum(len(line.text) for line in script.lines)
-    _require_length(characters, app.settings.tts.max_characters)
-    spoken = spoken_language(language or (script.language if script else languages.detect(text)))
+    script, spoken = matter.script, matter.language
+    voice = meant.get(voice, voice)
+    cast = {speaker: meant.get(name, name) for speaker, name in (cast or {}).items()}
 
     async def narrated(first: Voice) -> Artifact:
         require_language(first, spoken)
         if script is not None:
             title = script.title
-            voices = await voices_of_script(script, app.studio, first, cast or {}, asked=bool(voice))
+            voices = await voices_of_script(script, app.studio, first, cast, asked=bool(voice))
             lines = lines_of_script(script, voices, line_pause, section_pause)
         else:
             title, lines = lines_of_text(text, first, spoken, line_pause)

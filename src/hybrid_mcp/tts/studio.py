@@ -72,6 +72,13 @@ class Studio:
         """
         return _named(await self.roll(), asked)
 
+    async def meant(self, asked: str) -> tuple[Voice, ...]:
+        """The voices a name may mean: several where engines share it, or where it is but the beginning of names.
+
+        `named` takes the first of those that share it, and no beginnings.
+        """
+        return _meant(await self.roll(), asked)
+
     async def usual(self, language: Language, *, without: Collection[str] = ()) -> Reader:
         """Who reads `language` when nobody is asked for, and the engines `without` are out of the question.
 
@@ -184,22 +191,7 @@ async def voices_of(engine: SpeechEngine) -> Voices:
 
 
 def _named(roll: Roll, asked: str) -> Voice:
-    known: dict[str, Voice] = {}
-    speakers: dict[str, Voice] = {}
-    for voice in roll.voices:
-        for name in (
-            voice.id,
-            voice.name_ja,
-            voice.name_en,
-            f"{voice.speaker} {voice.style}",
-            f"{voice.engine} {voice.key}",
-        ):
-            known.setdefault(folded(name), voice)
-        # A speaker without a style is the speaker in the style the engine lists first.
-        for name in (voice.speaker, f"{voice.engine} {voice.speaker}"):
-            speakers.setdefault(folded(name), voice)
-    wanted = folded(asked)
-    if found := known.get(wanted) or speakers.get(wanted):
+    if found := _called(roll.voices, folded(asked)):
         return found
     away = [one for one in roll.passed if one.engine != "speech" or asked.startswith("speech")]
     remedy = Bilingual(
@@ -207,6 +199,44 @@ def _named(roll: Roll, asked: str) -> Voice:
         en=" ".join(f"The voices of {one.engine} cannot be used now: {one.why.en}" for one in away),
     )
     raise NotFound.named(Bilingual(ja="声", en="voice"), asked, _names(roll.voices), remedy=remedy if away else None)
+
+
+def _called(voices: Sequence[Voice], wanted: str) -> Voice | None:
+    """The voice of exactly this folded name."""
+    known: dict[str, Voice] = {}
+    speakers: dict[str, Voice] = {}
+    for voice in voices:
+        for name in (*_full_names(voice), f"{voice.engine} {voice.key}"):
+            known.setdefault(folded(name), voice)
+        # A speaker without a style is the speaker in the style the engine lists first.
+        for name in (voice.speaker, f"{voice.engine} {voice.speaker}"):
+            speakers.setdefault(folded(name), voice)
+    return known.get(wanted) or speakers.get(wanted)
+
+
+def _full_names(voice: Voice) -> tuple[str, ...]:
+    return (voice.id, voice.name_ja, voice.name_en, f"{voice.speaker} {voice.style}")
+
+
+def _meant(roll: Roll, asked: str) -> tuple[Voice, ...]:
+    wanted = folded(asked)
+    if not wanted:
+        return ()
+    for voice in roll.voices:
+        if folded(voice.id) == wanted:
+            return (voice,)
+    engines = dict.fromkeys(voice.engine for voice in roll.voices)
+    of_each = ([voice for voice in roll.voices if voice.engine == engine] for engine in engines)
+    if called := [found for voices in of_each if (found := _called(voices, wanted)) is not None]:
+        return tuple(called)
+    begun = [
+        voice
+        for voice in roll.voices
+        if any(folded(name).startswith(wanted) for name in (*_full_names(voice), voice.style))
+    ]
+    speakers = {(voice.engine, voice.speaker or voice.id): voice for voice in reversed(begun)}
+    # Of several speakers, who; of one, in which style.
+    return tuple(voice for voice in begun if len(speakers) == 1 or voice in speakers.values())
 
 
 def _names(voices: Sequence[Voice]) -> Iterator[str]:

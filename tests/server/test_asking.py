@@ -1,0 +1,191 @@
+"""What the person is asked before something is done, in both eras: whose voice is meant, and what may be spent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Literal
+
+import pytest
+from conftest import held
+from mcp import Client
+from mcp.client import ClientRequestContext
+from mcp.types import (
+    CallToolResult,
+    ElicitRequestFormParams,
+    ElicitRequestParams,
+    ElicitResult,
+    TextContent,
+)
+from peers.voicevox import ScriptedEngine, voicevox_engine
+
+from hybrid_mcp.config import Settings, TextToSpeech, Watching
+from hybrid_mcp.opening import open_app
+from hybrid_mcp.server import build_server
+
+pytestmark = pytest.mark.slow
+
+Era = Literal["legacy", "auto"]
+TEXT = "こんにちは。"
+
+
+class Person:
+    """Somebody before a client, who gives each answer of a list in turn."""
+
+    def __init__(self, *answers: ElicitResult) -> None:
+        self.answers = list(answers)
+        self.asked: list[ElicitRequestFormParams] = []
+
+    async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        assert isinstance(params, ElicitRequestFormParams)
+        self.asked.append(params)
+        return self.answers.pop(0)
+
+
+def accepts(**content: str | bool) -> ElicitResult:
+    return ElicitResult(action="accept", content={**content})
+
+
+DECLINES = ElicitResult(action="decline")
+CANCELS = ElicitResult(action="cancel")
+
+
+@pytest.fixture(params=["legacy", "auto"])
+def era(request: pytest.FixtureRequest) -> Era:
+    chosen: Era = request.param
+    return chosen
+
+
+@asynccontextmanager
+async def connected(settings: Settings, era: Era, person: Person | None) -> AsyncIterator[Client]:
+    async with open_app(settings) as app, Client(build_server(app), mode=era, elicitation_callback=person) as client:
+        yield client
+
+
+def done(answer: CallToolResult) -> dict[str, Any]:
+    assert not answer.is_error, answer.content
+    assert isinstance(answer.structured_content, dict)
+    return answer.structured_content
+
+
+def refused(answer: CallToolResult) -> str:
+    """Why it was not done, in words of ours."""
+    assert answer.is_error
+    [text] = answer.content
+    assert isinstance(text, TextContent)
+    assert "Error executing tool" not in text.text
+    assert "Resolver" not in text.text
+    return text.text
+
+
+def options(asked: ElicitRequestFormParams, name: str) -> Mapping[str, str]:
+    """What can be chosen, and what each is called."""
+    field = asked.requested_schema["properties"][name]
+    return dict(zip(field["enum"], field["enumNames"], strict=True))
+
+
+# --- whose voice ---
+
+
+@pytest.fixture
+async def engines(settings: Settings) -> AsyncIterator[tuple[Settings, ScriptedEngine, ScriptedEngine]]:
+    """Two engines whose speakers have the same names."""
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(held(voicevox_engine()))
+        second = await stack.enter_async_context(held(voicevox_engine(brand="AivisSpeech", version="1.2.0")))
+        yield (
+            settings.model_copy(
+                update={
+                    "tts": TextToSpeech(
+                        order=("voicevox", "aivis", "openjtalk"),
+                        engines={"voicevox": first.url, "aivis": second.url},
+                        patience=0,
+                    ),
+                    "watching": Watching(remember=0, rest=0),
+                }
+            ),
+            first,
+            second,
+        )
+
+
+Engines = tuple[Settings, ScriptedEngine, ScriptedEngine]
+
+
+async def test_a_name_that_two_engines_have_is_asked_about(engines: Engines, era: Era) -> None:
+    person = Person(accepts(voice_1="aivis:朝霧ソラ/ノーマル"))
+    async with connected(engines[0], era, person) as client:
+        speech = done(await client.call_tool("synthesize_voice", {"text": TEXT, "voice": "朝霧ソラ"}))
+    assert speech["voices"] == ["aivis:朝霧ソラ/ノーマル"]
+    [asked] = person.asked
+    assert asked.requested_schema["required"] == ["voice_1"]
+    assert asked.requested_schema["properties"]["voice_1"]["title"] == "朝霧ソラ"
+    assert [*options(asked, "voice_1")] == ["voicevox:朝霧ソラ/ノーマル", "aivis:朝霧ソラ/ノーマル"]
+    assert [called.rpartition(", ")[2] for called in options(asked, "voice_1").values()] == ["voicevox", "aivis"]
+
+
+async def test_the_beginning_of_names_is_asked_about_and_a_whole_name_is_not(engines: Engines, era: Era) -> None:
+    person = Person(accepts(voice_1="voicevox:宵待ハル/よろこび"))
+    async with connected(engines[0], era, person) as client:
+        begun = await client.call_tool("synthesize_voice", {"text": TEXT, "voice": "voicevox:宵"})
+        assert done(begun)["voices"] == ["voicevox:宵待ハル/よろこび"]
+        whole = await client.call_tool("synthesize_voice", {"text": TEXT, "voice": "aivis:朝霧ソラ"})
+        assert done(whole)["voices"] == ["aivis:朝霧ソラ/ノーマル"]
+    assert len(person.asked) == 1
+    assert all(one.startswith("voicevox:宵待ハル/") for one in options(person.asked[0], "voice_1"))
+
+
+async def test_every_open_name_of_a_cast_is_asked_about_at_once(
+    engines: Engines, era: Era, example: dict[str, Any]
+) -> None:
+    person = Person(accepts(voice_1="aivis:宵待ハル/ノーマル", voice_2="voicevox:夕凪リク/ノーマル"))
+    async with connected(engines[0], era, person) as client:
+        script = done(
+            await client.call_tool(
+                "generate_script", {"paper": example["ja"], "style": "dialogue", "target_minutes": 1, "detail": "full"}
+            )
+        )
+        first, second = dict.fromkeys(
+            line["speaker"] for section in script["script"]["sections"] for line in section["lines"]
+        )
+        arguments = {"script_id": script["script_id"], "cast": {first: "宵待ハル", second: "夕凪リク"}}
+        speech = done(await client.call_tool("synthesize_voice", arguments))
+    assert set(speech["voices"]) == {"aivis:宵待ハル/ノーマル", "voicevox:夕凪リク/ノーマル"}
+    assert len(person.asked) == 1
+
+
+@pytest.mark.parametrize("answer", [DECLINES, CANCELS], ids=["decline", "cancel"])
+async def test_without_a_choice_nothing_is_spoken(engines: Engines, era: Era, answer: ElicitResult) -> None:
+    settings, first, second = engines
+    async with connected(settings, era, Person(answer)) as client:
+        why = refused(await client.call_tool("synthesize_voice", {"text": TEXT, "voice": "朝霧ソラ"}))
+    assert "nothing was spoken" in why
+    assert not [one for engine in (first, second) for one in engine.requests if one.path == "/synthesis"]
+
+
+@pytest.mark.parametrize(
+    "answer", [accepts(voice_1="mei"), accepts(), ElicitResult(action="accept")], ids=["another", "empty", "none"]
+)
+async def test_an_answer_that_is_none_of_the_choices_is_explained(
+    engines: Engines, era: Era, answer: ElicitResult
+) -> None:
+    async with connected(engines[0], era, Person(answer)) as client:
+        why = refused(await client.call_tool("synthesize_voice", {"text": TEXT, "voice": "朝霧ソラ"}))
+    assert "none of those that can be chosen" in why
+
+
+async def test_who_cannot_be_asked_gets_the_first_engine_and_the_nearest_names(engines: Engines, era: Era) -> None:
+    async with connected(engines[0], era, None) as client:
+        first = await client.call_tool("synthesize_voice", {"text": TEXT, "voice": "朝霧ソラ"})
+        assert done(first)["voices"] == ["voicevox:朝霧ソラ/ノーマル"]
+        assert "Nearest" in refused(await client.call_tool("synthesize_voice", {"text": TEXT, "voice": "宵"}))
+
+
+async def test_a_request_that_cannot_be_served_asks_nothing(engines: Engines, era: Era) -> None:
+    person = Person()
+    async with connected(engines[0], era, person) as client:
+        for wrong in ({}, {"text": TEXT, "script_id": "script-0"}, {"script_id": "script-0000000000000000"}):
+            refused(await client.call_tool("synthesize_voice", {**wrong, "voice": "朝霧ソラ"}))
+        # Nobody of that name speaks English: nothing is left to choose from.
+        refused(await client.call_tool("synthesize_voice", {"text": "Hello there.", "voice": "朝霧ソラ"}))
+    assert person.asked == []
