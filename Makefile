@@ -32,12 +32,15 @@ models: install
 demo: install
 	$(BIN)/hybrid-mcp demo
 
+# A process for each core, four at most: each may hold Whisper and llama.cpp, a gigabyte and a half together.
+EACH_CORE := --numprocesses=logical --maxprocesses=4 --dist=worksteal
+
 test: test-env models lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(EACH_CORE)
 
 # Everything that needs no model: under a minute.
 quick: test-env lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(EACH_CORE) -m "not slow"
 
 # Programs of others against ours: the official suite, MCP Inspector, the TypeScript client. They run on node;
 # without npm they are skipped, except in CI.
