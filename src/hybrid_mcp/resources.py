@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from mcp.server.caching import CacheableMethod, CacheHint, apply_cache_hint
 from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
 from mcp.server.mcpserver.resources.templates import ResourceSecurity
@@ -27,6 +28,7 @@ from mcp.types import (
     ReadResourceResult,
     Resource,
 )
+from pydantic import AnyUrl
 
 from hybrid_mcp.app import App
 from hybrid_mcp.artifacts import Artifact, Kind, storage_errors
@@ -35,6 +37,7 @@ from hybrid_mcp.config import Watching
 from hybrid_mcp.doctor import examine
 from hybrid_mcp.errors import EngineError, HybridError, NotFound, StorageError
 from hybrid_mcp.languages import Bilingual, Language
+from hybrid_mcp.notices import Notices
 from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools import doctor
 from hybrid_mcp.tools.list_voices import described
@@ -147,6 +150,8 @@ class HybridServer(MCPServer[App]):
     """An MCP server that also lists what was made lately, and names what it has to who asks for another."""
 
     app: App
+    notices: Notices
+    """What tells clients of changes; whoever serves closes it first."""
 
     async def list_resources(self) -> list[Resource]:
         """See `MCPServer.list_resources`."""
@@ -179,6 +184,20 @@ class HybridServer(MCPServer[App]):
                 raise
             unknown = NotFound.named(Bilingual(ja="ツール", en="tool"), name, known)
             raise MCPError(code=INVALID_PARAMS, message=unknown.text(self.app.settings.language)) from error
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: Context[App, Any] | None = None
+    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
+        """See `MCPServer.read_resource`. What is not there is told in the interface's language."""
+        try:
+            return await super().read_resource(uri, context)
+        except ResourceNotFoundError as error:
+            if isinstance(error.__cause__, HybridError):
+                raise
+            templates = [template.uri_template for template in await self.list_resource_templates()]
+            known = [*(resource.uri for resource in await super().list_resources()), *templates]
+            unknown = NotFound.named(Bilingual(ja="リソース", en="resource"), str(uri), known)
+            raise ResourceNotFoundError(unknown.text(self.app.settings.language)) from unknown
 
 
 def cache_hints(watching: Watching) -> dict[CacheableMethod, CacheHint]:
