@@ -10,6 +10,7 @@ from mcp.server.mcpserver import Context
 from pydantic import BaseModel, Field
 
 from hybrid_mcp.app import App
+from hybrid_mcp.errors import NotFound
 from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.llm.interface import ChatRequest, Watch
 from hybrid_mcp.script.model import CleanText
@@ -82,6 +83,13 @@ async def local_llm(
     if json_schema is not None:
         await in_thread(partial(check_schema, json_schema))
     wanted = [one for one in app.local_models if engine in ("auto", one.name)]
+    if not wanted:
+        remedy = Bilingual(
+            ja="HYBRID_MCP_LLM__LOCAL に加えると使えます。", en="Add it to HYBRID_MCP_LLM__LOCAL to use it."
+        )
+        raise NotFound.named(
+            Bilingual(ja="エンジン", en="engine"), engine, [one.name for one in app.local_models], remedy=remedy
+        )
     if (model or pull) and engine == "auto":  # the embedded engine has one model, and it is here
         wanted = [one for one in wanted if one.name == "ollama"] or wanted
     chosen = await ask(
