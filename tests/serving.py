@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+SERVE = ("-m", "hybrid_mcp", "serve", "--transport", "http", "--port", "0")
+
 
 @dataclass(frozen=True)
 class Served:
@@ -26,14 +28,15 @@ class Served:
 @asynccontextmanager
 async def serving(data_dir: Path, *arguments: str, **environment: str) -> AsyncIterator[Served]:
     """Serve on free ports until the block ends; arguments come after `serve --transport http`."""
-    program = ("-m", "hybrid_mcp", "serve", "--transport", "http", "--port", "0", *arguments)
-    async with started(program, data_dir, **environment) as served:
+    async with started((*SERVE, *arguments), data_dir, **environment) as served:
         yield served
 
 
 @asynccontextmanager
-async def started(program: Sequence[str], data_dir: Path, **environment: str) -> AsyncIterator[Served]:
-    """Run a program that says its address on stderr as `serve` does, until the block ends."""
+async def started(
+    program: Sequence[str], data_dir: Path, *, within: float = 90, **environment: str
+) -> AsyncIterator[Served]:
+    """Run a program that says its address on stderr as `serve` does, until the block ends, for so many seconds."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, *program),
         stdin=asyncio.subprocess.DEVNULL,
@@ -48,7 +51,7 @@ async def started(program: Sequence[str], data_dir: Path, **environment: str) ->
     drained = asyncio.create_task(process.stderr.read())
     url, *beside = said.decode().split()
     try:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(within):
             yield Served(process, url, url.removesuffix("/mcp"), beside[0].removesuffix("/health") if beside else "")
     finally:
         if process.returncode is None:
