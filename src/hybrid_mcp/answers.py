@@ -34,10 +34,12 @@ async def beside(app: App, answer: Mapping[str, Any], client: str) -> list[Conte
     """
     if client in _TEXT_ONLY:
         return []
+    ids = [answer[name] for kind in _LINKED if (name := f"{kind}_id") in answer]
+    if not ids:
+        return []
     settings = app.settings
 
     def work() -> list[ContentBlock]:
-        ids = [answer[name] for kind in _LINKED if (name := f"{kind}_id") in answer]
         found = [artifact for one in ids if (artifact := app.artifacts.find(one)) is not None]
         return [
             block

@@ -48,10 +48,6 @@ class HybridTool(Tool):
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         """See `Tool.run`. What we can explain reaches the model as a sentence; a crash stays hidden."""
         try:
-            self.fn_metadata.validate_arguments(arguments)
-        except ValidationError as error:
-            raise ToolError(explained(error, self.parameters, self.language)) from error
-        try:
             result = await super().run(arguments, context, convert_result)
         except UnexpectedToolError as error:
             if isinstance(error.__cause__, HybridError):
@@ -60,6 +56,8 @@ class HybridTool(Tool):
                 raise ToolError(text) from error.__cause__
             raise
         except ToolError as error:
+            if isinstance(error.__cause__, ValidationError):  # of the arguments; those of the body are unexpected
+                raise ToolError(explained(error.__cause__, self.parameters, self.language)) from error.__cause__
             # Ours raise HybridErrors. The SDK raises this one for answers of clients that fit no question.
             raise ToolError(_NO_ANSWER.in_(self.language)) from error
         if self.beside is not None and isinstance(result, CallToolResult) and result.structured_content:
