@@ -15,12 +15,19 @@ import pytest
 import pytest_asyncio
 from conftest import held, own_environment
 from mcp import Client
+from mcp.client import ClientRequestContext
+from mcp.client.session import IncomingMessage
+from mcp.client.subscriptions import ResourcesListChanged
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     INVALID_PARAMS,
     BlobResourceContents,
     CallToolResult,
+    ElicitRequestFormParams,
+    ElicitRequestParams,
+    ElicitResult,
     PromptReference,
+    ResourceListChangedNotification,
     ResourceTemplateReference,
     TextContent,
     TextResourceContents,
@@ -36,12 +43,31 @@ PAPER = {"title": "記憶", "abstract": "海馬は記憶に関わる。"}
 LONG = "海馬は記憶に関わります。" * 200
 
 
-class Reached:
-    """A connection, and where its server keeps what it makes."""
+class Person:
+    """Somebody before a client, who takes the last of the choices and sees that lists have changed."""
 
-    def __init__(self, way: Way, client: Client, data_dir: Path) -> None:
+    def __init__(self) -> None:
+        self.answered: list[str] = []
+        self.told = asyncio.Event()
+
+    async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        assert isinstance(params, ElicitRequestFormParams)
+        [(name, field)] = params.requested_schema["properties"].items()
+        self.answered.append(field["enum"][-1])
+        return ElicitResult(action="accept", content={name: field["enum"][-1]})
+
+    async def hear(self, message: IncomingMessage) -> None:
+        if isinstance(message, ResourceListChangedNotification):
+            self.told.set()
+
+
+class Reached:
+    """A connection, who is before it, and where its server keeps what it makes."""
+
+    def __init__(self, way: Way, client: Client, person: Person, data_dir: Path) -> None:
         self.version = way.split()[1]
         self.client = client
+        self.person = person
         self.data_dir = data_dir
 
     def made(self) -> set[str]:
@@ -74,8 +100,10 @@ async def there(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     with pytest.MonkeyPatch.context() as patch:
         own_environment(patch, data_dir)
         patch.setenv("HYBRID_MCP_ALLOWED_ROOTS", str(data_dir.parent / "allowed"))
-        async with held(reached(request.param, data_dir)) as client:
-            yield Reached(request.param, client, data_dir)
+        person = Person()
+        options: dict[str, Any] = {"elicitation_callback": person.answer, "message_handler": person.hear}
+        async with held(reached(request.param, data_dir, **options)) as client:
+            yield Reached(request.param, client, person, data_dir)
     assert not list((data_dir / "artifacts").glob(".making-*"))
     left = {thread.name for thread in threading.enumerate()} - before
     assert not [name for name in left if name.startswith(("openjtalk", "whisper", "llama"))]
@@ -98,6 +126,8 @@ async def test_the_server_says_who_it_is_and_what_it_can_do(there: Reached) -> N
     assert can.tools is not None
     assert can.resources is not None
     assert can.prompts is not None
+    if there.version < MODERN:  # newer clients ask for notices, and are told what they get
+        assert can.resources.list_changed
     # They are the same as long as the server runs.
     assert not can.tools.list_changed
     assert not can.prompts.list_changed
@@ -158,6 +188,28 @@ async def test_two_who_ask_for_the_same_are_given_the_same_and_read_it_whole(the
     assert one == other
     # A short one: the official client takes a megabyte in one event of SSE, where older ones know no limit.
     assert await read(there.client, f"audio://{one['audio_id']}") == Path(one["wav_path"]).read_bytes()
+
+
+async def test_whose_voice_is_meant_is_asked(there: Reached) -> None:
+    answer = await there.client.call_tool("synthesize_voice", {"text": "はい。", "voice": "me"})
+    if there.version == "2024-11-05":  # which knows no questions
+        assert answer.is_error
+        assert "Nearest: mei" in str(answer.content)
+    else:
+        voices = fine(answer)["voices"]
+        assert voices == there.person.answered
+        assert voices[0].startswith("mei-")
+
+
+async def test_what_was_made_is_announced(there: Reached) -> None:
+    if there.version < MODERN:
+        there.person.told.clear()
+        await there.good("generate_script", title="知らせ", content="海馬は記憶に関わる。")
+        await there.person.told.wait()
+    else:
+        async with there.client.listen(resources_list_changed=True) as notices:
+            await there.good("generate_script", title="知らせ", content="海馬は記憶に関わる。")
+            assert isinstance(await anext(notices), ResourcesListChanged)
 
 
 async def test_a_prompt_holds_the_source(there: Reached) -> None:

@@ -12,12 +12,15 @@ from functools import partial
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import AcceptedElicitation, Context, Elicit, ElicitationResult
-from mcp.types.version import MODERN_PROTOCOL_VERSIONS
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS, is_version_at_least
 from pydantic import AfterValidator, BaseModel, Field, create_model
 
 from hybrid_mcp.app import App
 from hybrid_mcp.errors import NotAgreed
 from hybrid_mcp.languages import Bilingual
+
+_FORMS_SINCE = "2025-06-18"
+"""The version of the protocol that brought them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ def can_ask(ctx: Context[App]) -> bool:
     """Whether the client can put a form before somebody. The SDK fails a call that asks where it cannot."""
     capabilities = ctx.client_capabilities
     elicitation = capabilities.elicitation if capabilities is not None else None
+    if not is_version_at_least(ctx.protocol_version or "", _FORMS_SINCE):  # whatever such a client says of itself
+        return False
     if elicitation is None or (elicitation.form is None and elicitation.url is not None):
         return False
     # In the newest protocol a question is an answer to the call; before, it is a request to the client.
