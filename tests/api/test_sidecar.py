@@ -74,12 +74,23 @@ def by_job(answer: httpx2.Response) -> dict[str, Any]:
     return {one["job"]: one for one in answer.json()["capabilities"]}
 
 
+async def ready(http: httpx2.AsyncClient, **states: str) -> httpx2.Response:
+    """What `/ready` says as soon as these jobs are in these states: an engine may be slow to answer on a busy machine."""
+    async with asyncio.timeout(60):
+        while True:
+            answer = await http.get("/ready")
+            jobs = by_job(answer)
+            if all(jobs[job.replace("_", " ")]["state"] == state for job, state in states.items()):
+                return answer
+
+
 async def test_it_says_that_it_is_alive(http: httpx2.AsyncClient) -> None:
     said = (await http.get("/health")).json()
     assert said["status"] == "ok"
     assert said["version"] == __version__
     assert said["uptime_seconds"] >= 0
     assert (await http.get("/")).json()["paths"]
+    await ready(http, hear="ready", local="ready", speak_ja="ready", keep="ready")
     for path in (await http.get("/")).json()["paths"]:
         assert (await http.get(path)).status_code == 200
         assert (await http.head(path)).status_code == 200
@@ -87,7 +98,7 @@ async def test_it_says_that_it_is_alive(http: httpx2.AsyncClient) -> None:
 
 
 async def test_with_what_is_in_the_box_it_is_ready(http: httpx2.AsyncClient) -> None:
-    answer = await http.get("/ready")
+    answer = await ready(http, hear="ready", local="ready", speak_ja="ready", keep="ready")
     assert answer.status_code == 200
     assert answer.json()["ready"]
     uses = {job: (one["state"], one["uses"]) for job, one in by_job(answer).items()}
@@ -106,10 +117,10 @@ async def test_an_engine_that_is_killed_degrades_its_job_and_says_what_to_do(
     settings: Settings, engine: ScriptedEngine
 ) -> None:
     async with sidecar(speaking(settings, "voicevox", "openjtalk", voicevox=engine.url)) as (_, http):
-        speaks = by_job(await http.get("/ready"))["speak ja"]
-        assert (speaks["state"], speaks["uses"]) == ("ready", "voicevox:朝霧ソラ/ノーマル")
+        speaks = by_job(await ready(http, speak_ja="ready"))["speak ja"]
+        assert speaks["uses"] == "voicevox:朝霧ソラ/ノーマル"
         await engine.die()
-        answer = await http.get("/ready")
+        answer = await ready(http, speak_ja="degraded")
         assert answer.status_code == 200
         speaks = by_job(answer)["speak ja"]
         assert (speaks["state"], speaks["uses"]) == ("degraded", "mei")
@@ -119,24 +130,26 @@ async def test_an_engine_that_is_killed_degrades_its_job_and_says_what_to_do(
         states = {one["engine"]: one["state"] for one in (await http.get("/system/status")).json()["engines"]}
         assert states["voicevox"] == "away"
         await engine.start()
-        assert by_job(await http.get("/ready"))["speak ja"]["state"] == "ready"
+        await ready(http, speak_ja="ready")
 
 
 async def test_without_an_engine_for_a_needed_job_it_is_not_ready(settings: Settings, engine: ScriptedEngine) -> None:
     async with sidecar(speaking(settings, "voicevox", voicevox=engine.url)) as (_, http):
-        assert (await http.get("/ready")).status_code == 200
+        answer = await ready(http, speak_ja="ready", hear="ready", local="ready", keep="ready")
+        assert answer.status_code == 200
         await engine.die()
-        answer = await http.get("/ready")
+        answer = await ready(http, speak_ja="not")
         assert answer.status_code == 503
         assert not answer.json()["ready"]
-        assert by_job(answer)["speak ja"]["state"] == "not"
         assert (await http.get("/health")).status_code == 200
 
 
 async def test_why_is_told_in_the_interfaces_language(settings: Settings, engine: ScriptedEngine) -> None:
     await engine.die()
     japanese = speaking(settings, "voicevox", "openjtalk", voicevox=engine.url).model_copy(update={"language": "ja"})
-    async with sidecar(japanese) as (_, http):
+    async with sidecar(japanese) as (app, http):
+        await http.get("/ready")
+        await app.readiness.look()
         [passed] = by_job(await http.get("/ready"))["speak ja"]["passed_over"]
     assert "確かめてください" in passed["why"]
 
@@ -152,12 +165,11 @@ async def test_an_engine_that_never_answers_holds_nothing_up(settings: Settings,
     async with sidecar(held_up) as (_, http):
         async with asyncio.timeout(20):
             answers = await asyncio.gather(*(http.get("/ready") for _ in range(8)), http.get("/system/status"))
-        for answer in answers[:-1]:
-            assert answer.status_code == 200
-            uses = {job: (one["state"], one["uses"]) for job, one in by_job(answer).items()}
-            assert uses["speak ja"] == ("degraded", "mei")
-            assert uses["write"] == ("degraded", "extractive")
-            assert uses["local"] == ("degraded", "embedded")
+        assert {answer.status_code for answer in answers} <= {200, 503}
+        answer = await ready(http, speak_ja="degraded", write="degraded", local="degraded", hear="ready", keep="ready")
+        assert answer.status_code == 200
+        uses = {job: one["uses"] for job, one in by_job(answer).items()}
+        assert (uses["speak ja"], uses["write"], uses["local"]) == ("mei", "extractive", "embedded")
         states = {one["engine"]: one["state"] for one in answers[-1].json()["engines"]}
         assert states["voicevox"] in ("unknown", "away")
 
@@ -222,15 +234,12 @@ async def test_a_lost_folder_makes_it_not_ready_and_a_full_disk_degrades_it(
     async with sidecar(settings) as (_, http):
         usage = shutil.disk_usage(settings.data_dir)
         monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1 << 20))
-        answer = await http.get("/ready")
+        answer = await ready(http, keep="degraded", hear="ready", local="ready", speak_ja="ready")
         assert answer.status_code == 200
-        assert by_job(answer)["keep"]["state"] == "degraded"
         assert "0.0 GiB" in by_job(answer)["keep"]["passed_over"][0]["why"]
         monkeypatch.undo()
         settings.data_dir.rename(settings.data_dir.with_name("elsewhere"))
-        answer = await http.get("/ready")
-        assert answer.status_code == 503
-        assert by_job(answer)["keep"]["state"] == "not"
+        assert (await ready(http, keep="not")).status_code == 503
         assert (await http.get("/system/status")).json()["storage"]["free_bytes"] is None
 
 
