@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,20 +28,20 @@ class Served:
 @asynccontextmanager
 async def serving(data_dir: Path, *arguments: str, **environment: str) -> AsyncIterator[Served]:
     """Serve on free ports until the block ends; arguments come after `serve --transport http`."""
-    async with started((*SERVE, *arguments), data_dir, **environment) as served:
+    async with started((*SERVE, *arguments), data_dir, environment) as served:
         yield served
 
 
 @asynccontextmanager
 async def started(
-    program: Sequence[str], data_dir: Path, *, within: float = 90, **environment: str
+    program: Sequence[str], data_dir: Path, environment: Mapping[str, str] | None = None, *, within: float = 90
 ) -> AsyncIterator[Served]:
     """Run a program that says its address on stderr as `serve` does, until the block ends, for so many seconds."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, *program),
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
-        env=os.environ | {"HYBRID_MCP_DATA_DIR": str(data_dir), "HYBRID_MCP_LANGUAGE": "en"} | environment,
+        env=os.environ | {"HYBRID_MCP_DATA_DIR": str(data_dir), "HYBRID_MCP_LANGUAGE": "en"} | dict(environment or {}),
     )
     assert process.stderr is not None
     said = b""
