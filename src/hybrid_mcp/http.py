@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hybrid_mcp.config import Serving
 from hybrid_mcp.errors import PortUnusable, SettingsWrong
+from hybrid_mcp.resources import HybridServer
 
 _LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _BACKLOG = 2048
@@ -83,7 +84,7 @@ def url_of(listener: socket.socket, path: str = "") -> str:
     return f"http://{name}:{port}{path}"
 
 
-async def serve_http(server: MCPServer[Any], serving: Serving, listener: socket.socket) -> None:
+async def serve_http(server: HybridServer, serving: Serving, listener: socket.socket) -> None:
     """Serve every client until SIGINT or SIGTERM; then take nothing new, and give calls `drain` seconds to end.
 
     A second signal ends them at once.
@@ -95,6 +96,7 @@ async def serve_http(server: MCPServer[Any], serving: Serving, listener: socket.
     ending = asyncio.Event()
 
     def end() -> None:
+        server.notices.close()  # streams of notices are open as long as their client: no calls to wait for
         if ending.is_set():
             requests.end()
         served.should_exit = True

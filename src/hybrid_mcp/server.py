@@ -90,6 +90,7 @@ def build_server(app: App) -> HybridServer:
     add_resources(server, app)
     add_prompts(server, app)
     add_completions(server, app)
+    server.notices = notices
     notices.serve(server)
     app.artifacts.watch(notices.made)
     return server

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from types import MethodType
+from typing import cast
 
 import anyio
 import pytest
@@ -28,6 +30,7 @@ from mcp.types import (
 )
 from peers.ollama import knows, ollama_server
 from peers.voicevox import ScriptedEngine, voicevox_engine
+from serving import serving
 
 from hybrid_mcp.app import App
 from hybrid_mcp.config import LanguageModels, OllamaServer, Settings, TextToSpeech, Watching
@@ -296,13 +299,13 @@ async def test_a_client_that_does_not_read_holds_up_no_tool_and_hears_the_rest_o
 
 
 async def test_a_session_that_is_gone_is_forgotten(server: HybridServer) -> None:
-    notices = cast("Any", server)._subscriptions
+    notices = server.notices
     before = len(notices._listeners)
     async with old(server) as (client, _):
         await client.subscribe_resource("voices://")
         assert len(notices._listeners) == before + 1
         [listener] = notices._listeners.values()
-        session = weakref.ref(listener.__self__)
+        session = weakref.ref(cast("MethodType", listener).__self__)
         del listener
     assert not notices._listeners
     assert not notices._lookouts["voices://"]._uris
@@ -310,8 +313,17 @@ async def test_a_session_that_is_gone_is_forgotten(server: HybridServer) -> None
     assert session() is None
 
 
+@pytest.mark.slow
+async def test_a_server_that_stops_ends_streams_with_an_answer_and_waits_for_none(tmp_path: Path) -> None:
+    async with serving(tmp_path / "data", HYBRID_MCP_SERVE__DRAIN="3600") as served:
+        async with Client(served.url) as client, client.listen(resources_list_changed=True) as stream:
+            served.process.send_signal(signal.SIGTERM)
+            assert [event async for event in stream] == []
+        assert await served.process.wait() == 0
+
+
 async def test_closing_ends_every_stream_with_an_answer(server: HybridServer) -> None:
-    notices = cast("Any", server)._subscriptions
+    notices = server.notices
     async with Client(server) as client, client.listen(resource_subscriptions=["voices://"]) as stream:
         notices.close()
         async with asyncio.timeout(60):
