@@ -217,6 +217,9 @@ class LanguageModels(_Group):
         description="Who writes scripts, first choice first; `extractive` needs no model.",
     )
     local: Names = Field(("ollama", "embedded"), description="Who answers `local_llm`, first choice first.")
+    ask_above_usd: float = Field(
+        1, ge=0, description="US dollars a script may cost without asking the person; holds where prices are given."
+    )
     context_tokens: int = Field(4096, ge=512, description="Context of the embedded model, in tokens.")
     threads: int = Field(0, ge=0, description="CPU threads of the embedded model; 0 means all cores.")
     deadline: float = Field(120, gt=0, description="Seconds an answer of the embedded model is given.")

@@ -15,7 +15,7 @@
     │   ├── KeyRefused          the key is wrong, expired, or may not do this; or the account is out of credit
     │   ├── AnswerRefused       the model declined, or a filter cut its answer off
     │   └── AnswerUnusable      what it answered is not what was asked for, also after asking again
-    ├── NotAgreed               the person was asked and did not agree, or has to be asked first; nothing was done
+    ├── NotAgreed               the person was asked and did not agree, or has to be asked first
     ├── StorageError            the data directory is full, read-only or damaged
     ├── HostUnusable            an MCP host is not there, or its configuration cannot be changed
     ├── PortUnusable            the port is taken, or the address is none of this machine's
@@ -132,7 +132,7 @@ class AnswerUnusable(EngineError):
 
 
 class NotAgreed(HybridError):
-    """The person was asked and did not agree, or has to be asked first; nothing was done and nothing was spent."""
+    """The person was asked and did not agree, or has to be asked first. Says what was done and spent, mostly nothing."""
 
 
 class StorageError(HybridError):

@@ -7,7 +7,7 @@ import pytest
 from hybrid_mcp.backend import Health
 from hybrid_mcp.errors import EngineUnavailable, InvalidInput, UnsupportedLanguage
 from hybrid_mcp.llm.ask import ask
-from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ModelCard, Watch
+from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ModelCard, Prices, Watch
 
 
 class Echo:
@@ -17,6 +17,7 @@ class Echo:
     model = "echo-1"
     context_tokens = 1000
     max_output_tokens = 500
+    prices = Prices()
 
     def __init__(self, *languages: str) -> None:
         self.languages = languages

@@ -9,8 +9,9 @@ import jsonschema  # type: ignore[import-untyped, unused-ignore]
 
 from hybrid_mcp.backend import Health
 from hybrid_mcp.errors import EngineError
-from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ModelCard, Watch, guessed_tokens
+from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ModelCard, Prices, Watch, guessed_tokens
 
+_FREE = Prices()
 _STRICT = {"type", "description", "properties", "required", "additionalProperties", "items", "enum"}
 
 
@@ -37,11 +38,13 @@ class ScriptedModel:
         context_tokens: int = 200_000,
         max_output_tokens: int = 16_000,
         cost: float | None = 0.25,
+        prices: Prices = _FREE,
     ) -> None:
         self.plays = list(plays)
         self.languages = languages
         self.context_tokens = context_tokens
         self.max_output_tokens = max_output_tokens
+        self.prices = prices
         self.requests: list[ChatRequest] = []
         self._cost = cost
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -17,9 +19,10 @@ from mcp.types import (
     ElicitResult,
     TextContent,
 )
+from peers.messages import MessagesServer, messages_server, says
 from peers.voicevox import ScriptedEngine, voicevox_engine
 
-from hybrid_mcp.config import Settings, TextToSpeech, Watching
+from hybrid_mcp.config import ClaudeServer, LanguageModels, Settings, TextToSpeech, Watching
 from hybrid_mcp.opening import open_app
 from hybrid_mcp.server import build_server
 
@@ -189,3 +192,131 @@ async def test_a_request_that_cannot_be_served_asks_nothing(engines: Engines, er
         # Nobody of that name speaks English: nothing is left to choose from.
         refused(await client.call_tool("synthesize_voice", {"text": "Hello there.", "voice": "朝霧ソラ"}))
     assert person.asked == []
+
+
+# --- what may be spent ---
+
+
+GOOD = (Path(__file__).parents[1] / "script" / "good_script.ja.json").read_text(encoding="utf-8")
+AGREES = accepts(agree=True)
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLAUDE_API_KEY", "sk-test")
+
+
+def priced(settings: Settings, server: MessagesServer, *, unasked: float = 0.05, **prices: float) -> Settings:
+    """Settings whose only model costs what it really does; a script of three minutes costs more than `unasked`."""
+    usual = {"price_input": 3, "price_output": 15, "price_cache_read": 0.3, "price_cache_write": 3.75}
+    return settings.model_copy(
+        update={
+            "claude": ClaudeServer(url=server.url, **{**usual, **prices}),
+            "llm": LanguageModels(writers=("claude", "extractive"), ask_above_usd=unasked),
+            "watching": Watching(remember=0, rest=0),
+        }
+    )
+
+
+@pytest.fixture
+def order(example: dict[str, Any]) -> dict[str, Any]:
+    return {"paper": example["ja"], "target_minutes": 3}
+
+
+async def test_an_expensive_script_is_asked_about_with_its_price_and_paid_for_once(
+    settings: Settings, era: Era, order: dict[str, Any]
+) -> None:
+    person = Person(AGREES)
+    async with messages_server(says(GOOD)) as server, connected(priced(settings, server), era, person) as client:
+        script = done(await client.call_tool("generate_script", order))
+        assert script["engine"] == "claude/claude-sonnet-5-5"
+        # What is written costs nothing, and nobody is asked again.
+        again = done(await client.call_tool("generate_script", order))
+        assert len(server.chats) == 1
+        [chat] = server.chats
+    assert again["usage"]["reused"]
+    [asked] = person.asked
+    about, most = (float(figure) for figure in re.findall(r"\$(\d+\.\d\d)", asked.message))
+    # A cent of rounding up, and what the script's length in tokens was taken for.
+    assert (1234 * 3 + 2000 * 15) / 1e6 < about < (1234 * 3 + 4000 * 15) / 1e6 + 0.01
+    assert most >= 2 * (1234 * 3 + chat.body["max_tokens"] * 15) / 1e6
+    assert asked.requested_schema["properties"]["agree"]["type"] == "boolean"
+
+
+@pytest.mark.parametrize("answer", [DECLINES, CANCELS, accepts(agree=False)], ids=["decline", "cancel", "no"])
+async def test_what_was_not_agreed_to_is_not_spent(
+    settings: Settings, era: Era, order: dict[str, Any], answer: ElicitResult
+) -> None:
+    async with messages_server() as server, connected(priced(settings, server), era, Person(answer)) as client:
+        why = refused(await client.call_tool("generate_script", order))
+        assert server.chats == []
+    assert "nothing was spent" in why
+    assert "engine=extractive is free" in why
+
+
+async def test_an_answer_that_is_no_yes_is_explained_and_nothing_is_spent(
+    settings: Settings, era: Era, order: dict[str, Any]
+) -> None:
+    odd = Person(accepts(agree="perhaps"))
+    async with messages_server() as server, connected(priced(settings, server), era, odd) as client:
+        assert "none of those" in refused(await client.call_tool("generate_script", order))
+        assert server.chats == []
+
+
+async def test_who_cannot_be_asked_is_told_the_price_and_how_to_agree(
+    settings: Settings, era: Era, order: dict[str, Any]
+) -> None:
+    async with messages_server(says(GOOD)) as server, connected(priced(settings, server), era, None) as client:
+        why = refused(await client.call_tool("generate_script", order))
+        assert "nothing was spent" in why
+        assert "No more than $0.05" in why
+        agreed = float(re.findall(r"max_cost_usd=(\d+\.\d\d)", why)[0])
+        too_little = await client.call_tool("generate_script", {**order, "max_cost_usd": agreed - 0.01})
+        assert "nothing was spent" in refused(too_little)
+        assert server.chats == []
+        script = done(await client.call_tool("generate_script", {**order, "max_cost_usd": agreed}))
+    assert script["usage"]["cost_usd"] <= agreed
+
+
+async def test_where_the_person_can_be_asked_a_model_cannot_agree_for_them(
+    settings: Settings, era: Era, order: dict[str, Any]
+) -> None:
+    person = Person(DECLINES, DECLINES)
+    async with messages_server() as server:
+        async with connected(priced(settings, server), era, person) as client:
+            refused(await client.call_tool("generate_script", {**order, "max_cost_usd": 100}))
+        # But it can be more careful than the server is.
+        async with connected(priced(settings, server, unasked=10), era, person) as client:
+            refused(await client.call_tool("generate_script", {**order, "max_cost_usd": 0.05}))
+        assert server.chats == []
+    assert len(person.asked) == 2
+
+
+async def test_what_is_cheap_free_or_of_unknown_price_asks_nobody(
+    settings: Settings, era: Era, order: dict[str, Any]
+) -> None:
+    person = Person()
+    async with messages_server(says(GOOD), says(GOOD)) as server:
+        async with connected(priced(settings, server, unasked=1), era, person) as client:
+            assert done(await client.call_tool("generate_script", order))["usage"]["cost_usd"] > 0
+        async with connected(priced(settings, server), era, person) as client:
+            free = done(await client.call_tool("generate_script", {**order, "engine": "extractive"}))
+            assert free["engine"].startswith("extractive/")
+        unknown = priced(settings, server, price_input=0, price_output=0)
+        async with connected(unknown, era, person) as client:
+            script = done(await client.call_tool("generate_script", {**order, "take": 2}))
+            assert script["usage"]["cost_usd"] is None
+    assert person.asked == []
+
+
+async def test_a_long_script_is_priced_section_by_section(settings: Settings, example: dict[str, Any]) -> None:
+    """One answer is too short for it, so that every section reads its part of the source anew."""
+    order = {"paper": example["ja"], "target_minutes": 120}
+    person = Person(DECLINES)
+    async with messages_server() as server, connected(priced(settings, server), "auto", person) as client:
+        refused(await client.call_tool("generate_script", order))
+    about, most = (float(figure) for figure in re.findall(r"\$(\d+\.\d\d)", person.asked[0].message))
+    # 120 minutes are 38,400 letters, about two tokens each.
+    assert about > 76_800 * 15 / 1e6
+    # Each section may be asked for twice.
+    assert most > 2 * about

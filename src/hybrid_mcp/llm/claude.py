@@ -57,7 +57,7 @@ class Claude:
         self.max_output_tokens = settings.max_tokens
         self._url = settings.url
         self._temperature = settings.temperature
-        self._prices = Prices(
+        self.prices = Prices(
             settings.price_input, settings.price_output, settings.price_cache_read, settings.price_cache_write
         )
         self._secrets = secrets
@@ -225,7 +225,7 @@ class Claude:
             truncated=message.stop_reason in ("max_tokens", "model_context_window_exceeded"),
             engine=self.name,
             cached_tokens=cache_read,
-            cost=self._prices.cost(
+            cost=self.prices.cost(
                 usage.input_tokens, usage.output_tokens, cache_read=cache_read, cache_write=cache_write
             ),
             thinking="".join(block.thinking for block in message.content if block.type == "thinking"),

@@ -20,7 +20,7 @@ from hybrid_mcp.backend import Health
 from hybrid_mcp.errors import DeadlineExceeded, EngineError, InvalidInput, NotFound
 from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.llm.checking import check_numbers
-from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ModelCard, Watch, guessed_tokens
+from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ModelCard, Prices, Watch, guessed_tokens
 from hybrid_mcp.telemetry import Measured
 from hybrid_mcp.threads import ended, in_thread
 
@@ -62,6 +62,7 @@ class LlamaCpp:
     name = "embedded"
     languages: tuple[str, ...] = ("en",)
     """The embedded weights (SmolLM2-135M) answer Japanese with repeated garbage (measured)."""
+    prices = Prices()
 
     def __init__(
         self,

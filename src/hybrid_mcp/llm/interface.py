@@ -89,13 +89,30 @@ class Prices:
     cache_read: float = 0.0
     cache_write: float = 0.0
 
+    @property
+    def known(self) -> bool:
+        """Whether any is configured."""
+        return bool(self.input or self.output)
+
     def cost(self, fresh: int, written: int, *, cache_read: int = 0, cache_write: int = 0) -> float | None:
         """Dollars for so many tokens; None where no price is configured."""
-        if not (self.input or self.output):
+        if not self.known:
             return None
         return (
             fresh * self.input + written * self.output + cache_read * self.cache_read + cache_write * self.cache_write
         ) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What work will cost in US dollars, as far as that can be told before."""
+
+    writer: str
+    """Who would do it: engine and model."""
+    about: float
+    """If all is right at once, and the model does not think first."""
+    most: float
+    """If every answer is as long as it may be, and has to be corrected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +186,11 @@ class LanguageModel(Protocol):
     @property
     def max_output_tokens(self) -> int:
         """Longest answer that may be asked for."""
+        ...
+
+    @property
+    def prices(self) -> Prices:
+        """What it costs; none known for models that are free."""
         ...
 
     async def check(self) -> Health:

@@ -17,7 +17,7 @@ from hybrid_mcp.egress import Egress
 from hybrid_mcp.errors import InvalidInput, ModelMissing
 from hybrid_mcp.languages import Bilingual
 from hybrid_mcp.llm.checking import THOUGHT_ONLY, check_numbers, guessed_size, read_json
-from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ModelCard, ToolCall, Watch, guessed_tokens
+from hybrid_mcp.llm.interface import ChatAnswer, ChatRequest, ModelCard, Prices, ToolCall, Watch, guessed_tokens
 from hybrid_mcp.llm.ollama_errors import (
     Asked,
     broken_off,
@@ -53,6 +53,7 @@ class Ollama:
 
     name = "ollama"
     languages: tuple[str, ...] = ()
+    prices = Prices()
 
     def __init__(self, settings: OllamaServer, egress: Egress, backend: Backend) -> None:
         """Nothing is opened.

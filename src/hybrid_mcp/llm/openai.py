@@ -71,7 +71,7 @@ class ChatCompletions:
         self._egress = egress
         self._backend = backend
         self._vendor = _is_vendor(settings.url)
-        self._prices = Prices(
+        self.prices = Prices(
             settings.price_input, settings.price_output, settings.price_cache_read, settings.price_cache_write
         )
         self._usual = Dialect("max_completion_tokens" if self._vendor else "max_tokens")
@@ -250,9 +250,9 @@ class ChatCompletions:
         )
 
     def _cost(self, read: int, written: int, cached: int) -> float | None:
-        if not self._prices.cache_read:  # not known: as dear as any other
-            return self._prices.cost(read, written)
-        return self._prices.cost(read - cached, written, cache_read=cached)
+        if not self.prices.cache_read:  # not known: as dear as any other
+            return self.prices.cost(read, written)
+        return self.prices.cost(read - cached, written, cache_read=cached)
 
     def _asked(self, request: ChatRequest) -> Asked:
         return Asked(

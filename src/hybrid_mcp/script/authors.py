@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
@@ -9,9 +10,9 @@ from typing import Any, Protocol
 from hybrid_mcp.artifacts import Artifact, Artifacts, Draft, artifact_id
 from hybrid_mcp.backend import Health
 from hybrid_mcp.choosing import Passed, first_of
-from hybrid_mcp.errors import AnswerRefused, InvalidInput, StorageError
+from hybrid_mcp.errors import AnswerRefused, EngineError, InvalidInput, StorageError
 from hybrid_mcp.languages import Bilingual, Language
-from hybrid_mcp.llm.interface import LanguageModel
+from hybrid_mcp.llm.interface import LanguageModel, Quote
 from hybrid_mcp.script.asking import Usage
 from hybrid_mcp.script.assemble import identified
 from hybrid_mcp.script.compose import compose
@@ -19,7 +20,7 @@ from hybrid_mcp.script.keep import keep
 from hybrid_mcp.script.model import Cast, Script, Style
 from hybrid_mcp.script.prompting import Wishes
 from hybrid_mcp.script.source import Source, writable
-from hybrid_mcp.script.write import Progress, write
+from hybrid_mcp.script.write import Progress, quoted, write
 from hybrid_mcp.threads import in_thread
 
 EXTRACTIVE = "extractive"
@@ -74,10 +75,20 @@ class Writer(Protocol):
         """See `choosing.Engine.check`."""
         ...
 
+    async def quote(self, source: Source, asked: Asked, take: int) -> Quote | None:
+        """What writing it would cost now; None where it is free, written already, or not known.
+
+        Raises:
+            InvalidInput: this writer cannot serve the request.
+            EngineError: it cannot be asked.
+        """
+        ...
+
     async def write(self, source: Source, asked: Asked, take: int, on_progress: Progress) -> Work:
         """Write it, or find it written.
 
         Raises:
+            NotAgreed: it may cost more than was agreed to.
             InvalidInput: this writer cannot serve the request.
             EngineError: it could not do it.
         """
@@ -92,6 +103,9 @@ class Composer:
     async def check(self) -> Health:
         """See `Writer.check`."""
         return Health()
+
+    async def quote(self, source: Source, asked: Asked, take: int) -> None:
+        """See `Writer.quote`."""
 
     async def write(self, source: Source, asked: Asked, take: int, on_progress: Progress) -> Work:
         """See `Writer.write`. The same source and wishes always give the same script."""
@@ -109,22 +123,52 @@ class Composer:
 class ModelWriter:
     """A language model that writes; what it wrote is kept, so that the same request is paid for once."""
 
-    def __init__(self, model: LanguageModel, artifacts: Artifacts, interface: Language) -> None:
-        """`interface`: language of a script about a source that is in neither of ours."""
+    def __init__(
+        self, model: LanguageModel, artifacts: Artifacts, interface: Language, limit: float = math.inf
+    ) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            model: who writes.
+            artifacts: where what it wrote is kept.
+            interface: language of a script about a source that is in neither of ours.
+            limit: US dollars that a script may cost.
+        """
         self.name = model.name
         self._model = model
         self._artifacts = artifacts
         self._interface = interface
+        self._limit = limit
 
     async def check(self) -> Health:
         """See `Writer.check`."""
         return await self._model.check()
 
+    async def quote(self, source: Source, asked: Asked, take: int) -> Quote | None:
+        """See `Writer.quote`."""
+        wishes = self._wishes(source, asked)
+        if self._artifacts.find(self._id(source, wishes, take)) is not None:
+            return None
+        return await quoted(self._model, source, wishes)
+
     async def write(self, source: Source, asked: Asked, take: int, on_progress: Progress) -> Work:
         """See `Writer.write`."""
+        wishes = self._wishes(source, asked)
+        async with self._artifacts.making(self._id(source, wishes, take)) as making:
+            if isinstance(making, Artifact):
+                work = await in_thread(lambda: _found(making))
+            else:
+                written = await write(self._model, source, wishes, on_progress=on_progress, limit=self._limit)
+                work = Work(written.script, written.usage, written.counted_tokens, written.notes)
+                await in_thread(lambda: _keep(making, work))
+        return replace(work, script=identified(work.script.model_copy(update={"cast": asked.cast})))
+
+    def _wishes(self, source: Source, asked: Asked) -> Wishes:
         # Who reads a role is nothing to its writer: another voice costs no further script.
         roles = tuple(role.model_copy(update={"voice": ""}) for role in asked.cast)
-        wishes = Wishes(asked.style, asked.language or self._own(source), asked.target_minutes, roles)
+        return Wishes(asked.style, asked.language or self._own(source), asked.target_minutes, roles)
+
+    def _id(self, source: Source, wishes: Wishes, take: int) -> str:
         made_from = {
             "source": source.id,
             "wishes": {**asdict(wishes), "cast": [role.model_dump(mode="json") for role in wishes.cast]},
@@ -132,14 +176,7 @@ class ModelWriter:
             "prompts": _PROMPTS,
             "take": take,
         }
-        async with self._artifacts.making(artifact_id("writing", made_from)) as making:
-            if isinstance(making, Artifact):
-                work = await in_thread(lambda: _found(making))
-            else:
-                written = await write(self._model, source, wishes, on_progress=on_progress)
-                work = Work(written.script, written.usage, written.counted_tokens, written.notes)
-                await in_thread(lambda: _keep(making, work))
-        return replace(work, script=identified(work.script.model_copy(update={"cast": asked.cast})))
+        return artifact_id("writing", made_from)
 
     def _own(self, source: Source) -> Language:
         match source.language:
@@ -149,6 +186,17 @@ class ModelWriter:
                 return "en"
             case _:
                 return self._interface
+
+
+async def quote(writers: Sequence[Writer], source: Source, asked: Asked, take: int) -> Quote | None:
+    """What `author` would cost, as far as its first writer goes that is there; None where it is free or not known."""
+    for writer in writers:
+        try:
+            await writer.check()
+            return await writer.quote(source, asked, take)
+        except (EngineError, InvalidInput):
+            continue  # `author` passes it over, too, and says why
+    return None
 
 
 async def author(
@@ -165,6 +213,7 @@ async def author(
         on_progress: told how many sections are written, of how many.
 
     Raises:
+        NotAgreed: it may cost more than was agreed to; no further writer is asked.
         InvalidInput: the only writer cannot serve the request.
         EngineError: no writer could; why each.
     """

@@ -6,13 +6,14 @@ the checks find is put to it once more; the better of both drafts is kept, with 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from hybrid_mcp.errors import InvalidInput, UnsupportedLanguage
+from hybrid_mcp.errors import InvalidInput, NotAgreed, UnsupportedLanguage
 from hybrid_mcp.languages import Bilingual
-from hybrid_mcp.llm.interface import ChatRequest, LanguageModel, Watch
+from hybrid_mcp.llm.interface import ChatRequest, LanguageModel, Quote, Watch, guessed_tokens
 from hybrid_mcp.script import untrusted
 from hybrid_mcp.script.asking import Asking, CutOff, Usage
 from hybrid_mcp.script.compose import LONGEST_MINUTES, Outline, Planned
@@ -66,24 +67,28 @@ async def write(
     wishes: Wishes,
     watch: Watch = Watch(),
     on_progress: Progress = _ignore,
+    *,
+    limit: float = math.inf,
 ) -> Authored:
     """Let `model` write a script about `source`, in one answer or, where that does not fit, section by section.
 
+    Nothing is asked for that may cost more than `limit` US dollars, where it is known what the model costs.
+
     Raises:
+        NotAgreed: it may cost more.
         UnsupportedLanguage: the model does not know the language of the source or of the script.
         InvalidInput: the model's context is too small for even one sentence of the source.
         AnswerUnusable: what it wrote is no script, also after asking again.
         EngineError: the model failed.
     """
-    _knows(model, source, wishes)
-    suspects, outlined = await in_thread(lambda: (untrusted.suspects(source), plan(source, wishes)))
-    writer = _Writer(
-        model, source, suspects, wishes, outlined, Asking(model, watch, on_progress, len(outlined.sections) + 1)
-    )
+    writer = await _writer(model, source, wishes, watch, on_progress)
     request, counted = await writer.whole()
+    if (quote := await in_thread(lambda: writer.quote(request, counted))) is not None and quote.most > limit:
+        raise _too_dear(quote, limit)
     try:
         script = await writer.at_once(request, counted)
     except CutOff:
+        await in_thread(lambda: writer.require_sections_within(limit, request, counted))
         writer.asking.note(
             Bilingual(
                 ja="一度に書ききれない長さなので、節ごとに書かせました。",
@@ -93,6 +98,27 @@ async def write(
         script = await writer.by_section()
     await writer.asking.progress.done()
     return Authored(script, writer.asking.usage, counted, writer.asking.rounds, tuple(writer.asking.notes))
+
+
+async def quoted(model: LanguageModel, source: Source, wishes: Wishes) -> Quote | None:
+    """What `write` would cost, with its tokens counted; None where that is not known.
+
+    Raises:
+        UnsupportedLanguage: the model does not know the language of the source or of the script.
+        EngineError: the model cannot be asked.
+    """
+    if not model.prices.known:
+        return None
+    writer = await _writer(model, source, wishes, Watch(), _ignore)
+    request, counted = await writer.whole()
+    return await in_thread(lambda: writer.quote(request, counted))
+
+
+async def _writer(model: LanguageModel, source: Source, wishes: Wishes, watch: Watch, on_progress: Progress) -> _Writer:
+    _knows(model, source, wishes)
+    suspects, outlined = await in_thread(lambda: (untrusted.suspects(source), plan(source, wishes)))
+    asking = Asking(model, watch, on_progress, len(outlined.sections) + 1)
+    return _Writer(model, source, suspects, wishes, outlined, asking)
 
 
 class _Writer:
@@ -123,6 +149,58 @@ class _Writer:
             wire_schema(ScriptDraft, self._wishes.speakers, without={"description"}),
         )
         return request, await self._model.count(request)
+
+    def quote(self, request: ChatRequest, counted: int) -> Quote | None:
+        """What the script will cost, the whole `request` being of so many tokens; None where that is not known."""
+        needed, room = self._tokens(self._minutes), self._room(counted)
+        if needed > room:
+            return self.quote_by_section(request, counted)
+        return self._quote([_Draft(counted, needed, min(room, _generous(needed)))])
+
+    def quote_by_section(self, request: ChatRequest, counted: int) -> Quote | None:
+        """As `quote`, of an answer for each section."""
+        if not self._model.prices.known:
+            return None
+        per_guessed = counted / _guessed(request)
+        drafts: list[_Draft] = []
+        for part in self._outline.sections:
+            needed = self._tokens(self._share(part))
+            read = int(_guessed(self._section_request(part, [], last=True)) * per_guessed)
+            most = self._model.max_output_tokens
+            pieces = -(-needed // most)
+            drafts.append(_Draft(pieces * read, needed, pieces * min(most, _generous(needed // pieces))))
+        return self._quote([drafts[0], *drafts])  # the opening reads and says no more than a section
+
+    def require_sections_within(self, limit: float, request: ChatRequest, counted: int) -> None:
+        """After an answer that was cut off and paid for.
+
+        Raises:
+            NotAgreed: what is spent and what sections may cost is more than `limit` US dollars.
+        """
+        spent = self.asking.usage.cost
+        quote = self.quote_by_section(request, counted) if spent else None
+        if spent and quote is not None and spent + quote.most > limit:
+            raise NotAgreed(
+                ja=f"{quote.writer} の答えが途中で切れました ({spent:.2f} ドル)。節ごとに書かせるとさらに多ければ "
+                f"{quote.most:.2f} ドルかかり、使ってよい {limit:.2f} ドルを超えるので、やめました。"
+                "target_minutes を短くするか、engine=extractive を使ってください。",
+                en=f"The answer of {quote.writer} was cut off (${spent:.2f}). Written section by section it may cost "
+                f"${quote.most:.2f} more, beyond the ${limit:.2f} that may be spent, so this ended here. Choose a "
+                "shorter target_minutes, or engine=extractive.",
+            )
+
+    def _quote(self, drafts: Sequence[_Draft]) -> Quote | None:
+        prices = self._model.prices
+        dear = replace(prices, input=max(prices.input, prices.cache_write))
+        about = most = 0.0
+        for draft in drafts:
+            once = prices.cost(draft.read, draft.written)
+            # A corrected draft is asked for with the first one, and with what is wrong with it.
+            twice = dear.cost(2 * draft.read + 2 * draft.limit, 2 * draft.limit)
+            if once is None or twice is None:
+                return None
+            about, most = about + once, most + twice
+        return Quote(f"{self._model.name}/{self._model.model}", _cents(about), _cents(most))
 
     async def at_once(self, request: ChatRequest, counted: int) -> Script:
         """The script out of one answer.
@@ -243,6 +321,37 @@ class _Writer:
 
     def _room(self, counted: int) -> int:
         return min(self._model.max_output_tokens, self._model.context_tokens - counted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """Tokens of one answer."""
+
+    read: int
+    written: int
+    limit: int
+    """`written` at most."""
+
+
+def _guessed(request: ChatRequest) -> int:
+    texts = (request.system, *(turn.text for turn in request.conversation()))
+    return sum(guessed_tokens(text) for text in texts)
+
+
+def _cents(dollars: float) -> float:
+    """Rounded up, so that what is agreed to is never less than what was meant."""
+    return math.ceil(round(dollars * 100, 6)) / 100
+
+
+def _too_dear(quote: Quote, limit: float) -> NotAgreed:
+    return NotAgreed(
+        ja=f"{quote.writer} に頼むと、約 {quote.about:.2f} ドル、多ければ {quote.most:.2f} ドルかかります。"
+        f"確かめずに使えるのは {limit:.2f} ドルまでなので、何も頼まず、何も使っていません。利用者に金額を伝えて、よければ "
+        f"max_cost_usd={quote.most:.2f} を付けてもう一度呼んでください。engine=extractive なら無料です。",
+        en=f"{quote.writer} would cost about ${quote.about:.2f}, and up to ${quote.most:.2f}. No more than ${limit:.2f} "
+        "may be spent without asking, so nothing was asked for and nothing was spent. Tell your user the price; if they "
+        f"agree, call again with max_cost_usd={quote.most:.2f}. engine=extractive is free.",
+    )
 
 
 def _generous(tokens: int) -> int:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from mcp.server.mcpserver import Context
+from mcp.server.mcpserver import Context, Elicit, ElicitationResult, Resolve
 from pydantic import BaseModel, Field
 
 from hybrid_mcp.app import App
 from hybrid_mcp.artifacts import Artifact
 from hybrid_mcp.errors import NotFound, UnsupportedLanguage
 from hybrid_mcp.languages import Bilingual
+from hybrid_mcp.llm.interface import Quote
 from hybrid_mcp.script.model import Complaint, Script
 from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.arguments import (
@@ -25,10 +28,12 @@ from hybrid_mcp.tools.arguments import (
     TitleArgument,
     source_of,
 )
+from hybrid_mcp.tools.asking import can_ask, chosen, consent
 from hybrid_mcp.tools.context import LentApp, Progress
 
 if TYPE_CHECKING:
-    from hybrid_mcp.script.authors import Work, Writer
+    from hybrid_mcp.script.authors import Asked, Work, Writer
+    from hybrid_mcp.script.source import Source
 
 
 _WRITTEN = Bilingual(ja="{total} 節のうち {done} 節を書きました", en="{done} of {total} sections written")
@@ -76,9 +81,92 @@ class ScriptAnswer(BaseModel):
     """Only with detail=full."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is to be written."""
+
+    source: Source
+    asked: Asked
+
+
+async def _order(
+    paper: PaperArgument,
+    title: TitleArgument,
+    content: ContentArgument,
+    style: StyleArgument,
+    language: LanguageArgument,
+    target_minutes: MinutesArgument,
+    cast: CastArgument,
+) -> _Order:
+    from hybrid_mcp.script.authors import Asked
+
+    source = await in_thread(lambda: source_of(paper, title, content))
+    return _Order(source, Asked(style, language, target_minutes, cast))
+
+
+_GivenOrder = Annotated[_Order, Resolve(_order)]
+
+
+async def _unasked(ctx: Context[App], app: LentApp, max_cost_usd: float | None) -> float:
+    """US dollars that may be spent without asking.
+
+    Where the person can be asked, only they raise it; elsewhere they can only be asked by who calls the tool.
+    """
+    usual = app.settings.llm.ask_above_usd
+    if max_cost_usd is None:
+        return usual
+    return min(usual, max_cost_usd) if can_ask(ctx) else max_cost_usd
+
+
+_Unasked = Annotated[float, Resolve(_unasked)]
+
+
+async def _too_dear(
+    ctx: Context[App], app: LentApp, order: _GivenOrder, unasked: _Unasked, engine: str, take: int
+) -> Quote | None:
+    """What it may cost, where that has to be asked about and can be."""
+    from hybrid_mcp.script.authors import EXTRACTIVE, quote
+
+    if engine == EXTRACTIVE or not can_ask(ctx):
+        return None
+    price = await quote(_writers(app, engine), order.source, order.asked, take)
+    return price if price is not None and price.most > unasked else None
+
+
+_Price = Annotated[Quote | None, Resolve(_too_dear)]
+
+
+async def _whether(app: LentApp, price: _Price) -> Elicit[BaseModel] | None:
+    if price is None:
+        return None
+    question = Bilingual(
+        ja=f"{price.writer} で台本を書くと、約 {price.about:.2f} ドル、多ければ {price.most:.2f} ドルかかります。書きますか。",
+        en=f"Writing this script with {price.writer} costs about ${price.about:.2f}, and up to ${price.most:.2f}. "
+        "Shall it be written?",
+    )
+    agree = Bilingual(ja=f"{price.most:.2f} ドルまで使う", en=f"Spend up to ${price.most:.2f}")
+    speaking = app.settings.language
+    return consent(question.in_(speaking), agree.in_(speaking))
+
+
+async def _limit(
+    unasked: _Unasked, price: _Price, answer: Annotated[ElicitationResult[BaseModel], Resolve(_whether)]
+) -> float:
+    """US dollars that may be spent."""
+    refused = Bilingual(
+        ja="費用に同意がなかったので、何も頼まず、何も使っていません。短い target_minutes なら安く、engine=extractive なら無料です。",
+        en="The cost was not agreed to, so nothing was asked for and nothing was spent. A shorter target_minutes costs "
+        "less; engine=extractive is free.",
+    )
+    chosen(answer, refused)
+    return unasked if price is None else price.most
+
+
 async def generate_script(
     ctx: Context[App],
     app: LentApp,
+    order: _GivenOrder,
+    limit: Annotated[float, Resolve(_limit)],
     paper: PaperArgument = None,
     title: TitleArgument = "",
     content: ContentArgument = "",
@@ -91,6 +179,9 @@ async def generate_script(
         Field(description="`auto`: the first that works; `extractive` quotes the source, no model, no cost."),
     ] = "auto",
     take: Annotated[int, Field(ge=1, le=99, description="2, 3 …: another version of the same request.")] = 1,
+    max_cost_usd: Annotated[
+        float | None, Field(ge=0, le=1000, description="US dollars it may cost at most, as your user agreed.")
+    ] = None,
     detail: DetailArgument = "summary",
 ) -> ScriptAnswer:
     """Turn a paper (or a title with some text) into a narration script whose every line cites its source sentences.
@@ -99,16 +190,16 @@ async def generate_script(
     wrote and why not the first choice. extractive selects and shortens the source's own sentences; it neither translates
     nor pads. To write the script yourself, use the prompt write_script (or source_id from detail=full) and save_script.
     """
-    from hybrid_mcp.script.authors import Asked, author
+    from hybrid_mcp.script.authors import author
     from hybrid_mcp.script.keep import keep_source
 
-    source = await in_thread(lambda: source_of(paper, title, content))
-    await keep_source(app.artifacts, source)
+    del paper, title, content, style, language, target_minutes, cast, max_cost_usd  # in `order` and `limit`
+    await keep_source(app.artifacts, order.source)
     made = await author(
-        _writers(app, engine),
+        _writers(app, engine, limit),
         app.artifacts,
-        source,
-        Asked(style, language, target_minutes, cast),
+        order.source,
+        order.asked,
         take=take,
         on_progress=Progress(ctx, _WRITTEN),
     )
@@ -133,8 +224,8 @@ def _usage(work: Work) -> ScriptUsage | None:
     )
 
 
-def _writers(app: App, engine: str) -> list[Writer]:
-    """The writers to be asked, in the configured order.
+def _writers(app: App, engine: str, limit: float = math.inf) -> list[Writer]:
+    """The writers to be asked, in the configured order, none of which spends more than `limit` US dollars.
 
     Raises:
         NotFound: the one that was asked for is not configured.
@@ -150,7 +241,7 @@ def _writers(app: App, engine: str) -> list[Writer]:
         raise NotFound.named(Bilingual(ja="書き手", en="writer"), engine, order, remedy=remedy)
     wanted = order if engine == "auto" else (engine,)
     return [
-        Composer() if name == EXTRACTIVE else ModelWriter(models[name], app.artifacts, app.settings.language)
+        Composer() if name == EXTRACTIVE else ModelWriter(models[name], app.artifacts, app.settings.language, limit)
         for name in wanted
     ]
 
