@@ -106,7 +106,10 @@ async def speaking(http: httpx2.AsyncClient, url: str, text: str) -> AsyncIterat
 
 @pytest.mark.slow
 async def test_a_signal_lets_calls_end(tmp_path: Path) -> None:
-    async with serving(tmp_path / "data") as served, httpx2.AsyncClient(headers=HEADERS, timeout=60) as http:
+    async with (
+        serving(tmp_path / "data", HYBRID_MCP_SERVE__DRAIN="3600") as served,
+        httpx2.AsyncClient(headers=HEADERS, timeout=60) as http,
+    ):
         async with speaking(http, served.url, LONG[:600]) as said:
             served.process.send_signal(signal.SIGTERM)
             answer = [message async for message in said][-1]
