@@ -330,8 +330,17 @@ async def _writer(descriptor: int) -> Callable[[bytes], Awaitable[None]]:
     transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, file)
     stream = asyncio.StreamWriter(transport, protocol, None, loop)
 
+    held: list[bytes] = []
+
     async def write(data: bytes) -> None:
-        stream.write(data)
+        # Answers of one turn of the loop go out in one piece: each by itself would wake the client.
+        held.append(data)
+        try:
+            await asyncio.sleep(0)
+        finally:
+            if held:
+                stream.write(b"".join(held))
+                held.clear()
         await stream.drain()
 
     return write
