@@ -7,8 +7,8 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -61,7 +61,7 @@ class Stdio:
     """A server as a child process, spoken to over its pipes."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path, core: int | None) -> None:
-        """Start the server, on one processor core if any is named."""
+        """Start the server, on one core of the processor or on any."""
         self.began = time.perf_counter()
         with pinned(core):
             self.process = subprocess.Popen(
@@ -243,20 +243,18 @@ class _Exchange(asyncio.Protocol):
         self._answered.set_result(None)
 
 
-class pinned:  # noqa: N801  (reads as a verb)
-    """Whatever is started inside runs on one core, where the system can do that."""
-
-    def __init__(self, core: int | None) -> None:
-        self._core = core if hasattr(os, "sched_setaffinity") else None
-
-    def __enter__(self) -> None:
-        if self._core is not None:
-            self._before = os.sched_getaffinity(0)
-            os.sched_setaffinity(0, {self._core})
-
-    def __exit__(self, *_: object) -> None:
-        if self._core is not None:
-            os.sched_setaffinity(0, self._before)
+@contextmanager
+def pinned(core: int | None) -> Iterator[None]:
+    """Whatever is started inside runs on one core, or on any; where the system can do that."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, range(os.cpu_count() or 1) if core is None else {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _expect_result(answer: Mapping[str, Any]) -> None:

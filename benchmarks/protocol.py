@@ -105,8 +105,9 @@ def measure_start(folder: Path, rounds: int) -> dict[str, Any]:
     }
 
 
-def measure_stdio(folder: Path, rounds: int, seconds: float) -> dict[str, Any]:
+def measure_stdio(folder: Path, rounds: int, seconds: float, core: int | None) -> dict[str, Any]:
     """Calls of `echo` over stdio, of each era, with one and with sixteen requests in flight."""
+    where = "" if core is not None else ", any core"
     found: dict[str, Any] = {}
     eras: tuple[Era, ...] = ("legacy", "modern")
     for era in eras:
@@ -114,13 +115,13 @@ def measure_stdio(folder: Path, rounds: int, seconds: float) -> dict[str, Any]:
             children: dict[str, Stdio] = {}
             for server in servers():
                 around = environment(folder)
-                child = stack.enter_context(Stdio(server.echo, around, folder, SERVER_CORE))
+                child = stack.enter_context(Stdio(server.echo, around, folder, core))
                 child.initialize(era)
                 if server.name == "ours":  # what it loads beside the first calls is not theirs
                     wait_for_sidecar(int(around[SIDECAR]))
                 children[server.name] = child
             for in_flight in IN_FLIGHT:
-                found[f"stdio {era} {in_flight}"] = alternately(
+                found[f"stdio{where} {era} {in_flight}"] = alternately(
                     {name: partial(child.calls, seconds, in_flight, era) for name, child in children.items()},
                     rounds,
                 )
@@ -333,7 +334,8 @@ def main() -> None:
             "seconds": asked.seconds,
         }
         found["start"] = measure_start(folder, asked.rounds)
-        found["calls"] = measure_stdio(folder, asked.rounds, asked.seconds)
+        found["calls"] = measure_stdio(folder, asked.rounds, asked.seconds, SERVER_CORE)
+        found["calls"] |= measure_stdio(folder, asked.rounds, asked.seconds, None)
         found["calls"] |= measure_http(folder, asked.rounds, asked.seconds)
         found["repeated_ms"] = measure_repeated(folder, 10 * asked.rounds)
         shutil.rmtree(folder / "data", ignore_errors=True)
