@@ -137,6 +137,7 @@ async def test_the_catalogue_is_the_same_everywhere(there: Reached, catalogue: d
     assert await listed(there.client) == catalogue
 
 
+@pytest.mark.slow
 async def test_a_paper_becomes_a_script_and_a_recording_with_progress(there: Reached) -> None:
     script = await there.good("generate_script", paper=PAPER, engine="extractive", target_minutes=0.1)
     heard: list[tuple[float, float | None]] = []
