@@ -18,7 +18,7 @@ from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
 from mcp.types import JSONRPCRequest
-from serving import serving
+from serving import SERVE, started
 
 from hybrid_mcp.config import Settings
 from hybrid_mcp.opening import open_app
@@ -38,6 +38,8 @@ Way = Literal[
 WAYS: tuple[Way, ...] = get_args(Way)
 MODERN = "2026-07-28"
 """The era without `initialize`: from this version on."""
+_LIFE = 600
+"""Seconds a server is there for all tests of one way, on a machine that is busy with others."""
 
 
 @asynccontextmanager
@@ -61,13 +63,13 @@ async def reached(way: Way, data_dir: Path, **options: Any) -> AsyncIterator[Cli
                 yield client
         case "http":
             async with (
-                serving(data_dir) as served,
+                started(SERVE, data_dir, within=_LIFE) as served,
                 Client(_aged(streamable_http_client(served.url), version), **options) as client,
             ):
                 yield client
         case _:
             async with (
-                serving(data_dir, "--with-sse") as served,
+                started((*SERVE, "--with-sse"), data_dir, within=_LIFE) as served,
                 Client(_aged(sse_client(f"{served.base}/sse"), version), **options) as client,
             ):
                 yield client

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # What a schema allows is large and mostly refused: that is what is asked here.
 SUPPRESSED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-few = settings(max_examples=30, suppress_health_check=SUPPRESSED)
+few = settings(max_examples=60, suppress_health_check=SUPPRESSED)
 many = settings(max_examples=150, suppress_health_check=SUPPRESSED)
 
 
