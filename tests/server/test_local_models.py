@@ -69,8 +69,8 @@ async def test_ollama_answers_in_any_language_and_shows_its_thoughts_and_tools(
 async def test_a_model_that_is_missing_is_pulled_with_progress_when_asked(settings: Settings, document: Path) -> None:
     events: list[dict[str, Any]] = [
         {"status": "pulling manifest"},
-        {"status": "pulling a", "digest": "sha256:a", "total": 100, "completed": 40},
-        {"status": "pulling a", "digest": "sha256:a", "total": 100, "completed": 100},
+        {"status": "pulling a", "digest": "sha256:a", "total": 100_000_000, "completed": 40_000_000},
+        {"status": "pulling a", "digest": "sha256:a", "total": 100_000_000, "completed": 100_000_000},
         {"status": "success"},
     ]
     seen: list[tuple[float, float | None]] = []
@@ -90,7 +90,7 @@ async def test_a_model_that_is_missing_is_pulled_with_progress_when_asked(settin
         assert not answer.is_error
         assert isinstance(answer.structured_content, dict)
         assert answer.structured_content["text"] == "はい。"
-        assert (100, 100) in seen
+        assert (100, 100) in seen  # megabytes
 
 
 async def test_without_ollama_the_embedded_model_answers_and_says_why(
