@@ -15,17 +15,24 @@ from peers.messages import messages_server, says
 from hybrid_mcp.backend import Backend
 from hybrid_mcp.config import ClaudeServer, Outgoing
 from hybrid_mcp.egress import Egress
-from hybrid_mcp.errors import AnswerRefused, AnswerUnusable, EngineUnavailable, InvalidInput, UnsupportedLanguage
+from hybrid_mcp.errors import (
+    AnswerRefused,
+    AnswerUnusable,
+    EngineUnavailable,
+    InvalidInput,
+    NotAgreed,
+    UnsupportedLanguage,
+)
 from hybrid_mcp.llm.claude import Claude
 from hybrid_mcp.llm.embedded import LlamaCpp
-from hybrid_mcp.llm.interface import ChatRequest, Watch
+from hybrid_mcp.llm.interface import ChatRequest, Prices, Watch
 from hybrid_mcp.script.compose import compose
 from hybrid_mcp.script.draft import ScriptDraft, accept, wire_schema
 from hybrid_mcp.script.model import Paper, Role, Script
 from hybrid_mcp.script.prompting import Wishes, writing_prompt
 from hybrid_mcp.script.rules import RULES
 from hybrid_mcp.script.source import Source, source_of_paper, source_of_text
-from hybrid_mcp.script.write import write
+from hybrid_mcp.script.write import quoted, write
 from hybrid_mcp.secrets.interface import Secret, SecretName
 
 pytestmark = pytest.mark.slow
@@ -352,6 +359,50 @@ async def test_an_answer_that_was_cut_off_is_written_section_by_section(source: 
     ]
     assert len(written.script.sections) == 5
     assert written.usage.prompt_tokens > written.counted_tokens
+
+
+async def test_what_may_cost_more_than_was_agreed_to_is_not_asked_for(source: Source) -> None:
+    prices = Prices(3, 15, 0.3, 3.75)
+    quote = await quoted(ScriptedModel(prices=prices), source, WISHES)
+    assert quote is not None
+    model = ScriptedModel(GOOD, prices=prices)
+    with pytest.raises(NotAgreed, match=rf"up to \${quote.most:.2f}.*nothing was spent"):
+        await write(model, source, WISHES, limit=quote.most - 0.01)
+    assert model.requests == []
+    await write(model, source, WISHES, limit=quote.most)
+    [request] = model.requests
+    counted = await model.count(request)
+    # What it was asked for could not have cost more, corrected or not.
+    assert 2 * (counted * 3.75 + request.max_tokens * 15) / 1e6 < quote.most
+
+
+async def test_what_is_written_section_by_section_is_priced_so() -> None:
+    prices = Prices(3, 15)
+    wishes = Wishes("popular", "ja", 60)
+    quote = await quoted(ScriptedModel(prices=prices), long_source(), wishes)
+    assert quote is not None
+    model = ScriptedModel(*[Sections(long_source())] * 99, prices=prices)
+    await write(model, long_source(), wishes)
+    assert len(model.requests) > 3
+    # Each could have answered as long as it was allowed to, and have been asked for again.
+    asked_for = sum([await model.count(request) * 3 + request.max_tokens * 15 for request in model.requests]) / 1e6
+    assert quote.about < asked_for
+    assert 2 * asked_for < quote.most < 3 * asked_for
+
+
+async def test_an_answer_that_was_cut_off_is_not_followed_by_more_than_was_agreed_to(source: Source) -> None:
+    prices = Prices(3, 15)
+    quote = await quoted(ScriptedModel(prices=prices), source, WISHES)
+    assert quote is not None
+    model = ScriptedModel(CutAnswer(GOOD[:300]), prices=prices)  # which cost 0.25
+    with pytest.raises(NotAgreed, match=r"was cut off \(\$0\.25\)"):
+        await write(model, source, WISHES, limit=quote.most)
+    assert len(model.requests) == 1
+
+
+async def test_what_is_free_has_no_price(source: Source) -> None:
+    assert await quoted(ScriptedModel(), source, WISHES) is None
+    assert (await write(ScriptedModel(GOOD), source, WISHES, limit=0)).rounds == 1
 
 
 async def test_a_section_that_is_wrong_is_corrected_alone(source: Source) -> None:

@@ -21,6 +21,7 @@ from mcp.types import (
 )
 from peers.messages import MessagesServer, messages_server, says
 from peers.voicevox import ScriptedEngine, voicevox_engine
+from transports import WAYS, Way, reached
 
 from hybrid_mcp.config import ClaudeServer, LanguageModels, Settings, TextToSpeech, Watching
 from hybrid_mcp.opening import open_app
@@ -30,6 +31,8 @@ pytestmark = pytest.mark.slow
 
 Era = Literal["legacy", "auto"]
 TEXT = "こんにちは。"
+FIRST_WITH_FORMS = "2025-06-18"
+"""Clients of older versions cannot be asked."""
 
 
 class Person:
@@ -320,3 +323,23 @@ async def test_a_long_script_is_priced_section_by_section(settings: Settings, ex
     assert about > 76_800 * 15 / 1e6
     # Each section may be asked for twice.
     assert most > 2 * about
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way.split()[1] >= FIRST_WITH_FORMS])
+async def test_the_question_comes_over_every_transport(
+    way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: dict[str, Any]
+) -> None:
+    person = Person(AGREES)
+    async with messages_server(says(GOOD)) as server:
+        for name, value in {
+            "LLM__WRITERS": "claude,extractive",
+            "LLM__ASK_ABOVE_USD": "0.05",
+            "CLAUDE__URL": server.url,
+            "CLAUDE__PRICE_INPUT": "3",
+            "CLAUDE__PRICE_OUTPUT": "15",
+        }.items():
+            monkeypatch.setenv(f"HYBRID_MCP_{name}", value)
+        async with reached(way, tmp_path / "data", elicitation_callback=person) as client:
+            script = done(await client.call_tool("generate_script", order))
+    assert script["engine"] == "claude/claude-sonnet-5-5"
+    assert len(person.asked) == 1

@@ -162,14 +162,19 @@ class _Writer:
         if not self._model.prices.known:
             return None
         per_guessed = counted / _guessed(request)
+        most = self._model.max_output_tokens
+        parts = self._outline.sections
         drafts: list[_Draft] = []
-        for part in self._outline.sections:
-            needed = self._tokens(self._share(part))
+        # The opening reads no more than a section.
+        opening = [(part, self._opening_minutes) for part in parts[:1]]
+        for part, minutes in (*opening, *((part, self._share(part)) for part in parts)):
+            pieces = 1
+            while self._tokens(minutes / pieces) > most:  # as `_fitting` does it
+                pieces *= 2
             read = int(_guessed(self._section_request(part, [], last=True)) * per_guessed)
-            most = self._model.max_output_tokens
-            pieces = -(-needed // most)
-            drafts.append(_Draft(pieces * read, needed, pieces * min(most, _generous(needed // pieces))))
-        return self._quote([drafts[0], *drafts])  # the opening reads and says no more than a section
+            needed = self._tokens(minutes / pieces)
+            drafts += [_Draft(read, needed, min(most, _generous(needed)))] * pieces
+        return self._quote(drafts)
 
     def require_sections_within(self, limit: float, request: ChatRequest, counted: int) -> None:
         """After an answer that was cut off and paid for.
@@ -241,7 +246,7 @@ class _Writer:
             number for origin in ("title", "authors", "publication_year") for number in self._source.numbers(origin)
         ]
         first = [number for part in self._outline.sections for number in part.sentences][:2]
-        minutes = min(_OPENING_MINUTES, self._minutes / 4)
+        minutes = self._opening_minutes
         request = self._request(
             material(self._source, self._suspects, {*facts, *first}),
             task_of_opening(self._wishes, self._outline, minutes),
@@ -311,6 +316,10 @@ class _Writer:
             written_by=by,
             cast=self._wishes.cast,
         )
+
+    @property
+    def _opening_minutes(self) -> float:
+        return min(_OPENING_MINUTES, self._minutes / 4)
 
     def _share(self, part: Planned) -> float:
         return part.share * max(self._minutes - _OPENING_MINUTES, self._minutes / 2)
