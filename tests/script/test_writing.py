@@ -390,6 +390,14 @@ async def test_what_is_written_section_by_section_is_priced_so() -> None:
     assert 2 * asked_for < quote.most < 3 * asked_for
 
 
+async def test_a_model_of_short_answers_has_a_price_too(source: Source) -> None:
+    usual = await quoted(ScriptedModel(prices=Prices(3, 15)), source, WISHES)
+    short = await quoted(ScriptedModel(prices=Prices(3, 15), max_output_tokens=256), source, WISHES)
+    assert usual is not None
+    assert short is not None
+    assert short.about > usual.about  # it reads the rules again for every piece
+
+
 async def test_an_answer_that_was_cut_off_is_not_followed_by_more_than_was_agreed_to(source: Source) -> None:
     prices = Prices(3, 15)
     quote = await quoted(ScriptedModel(prices=prices), source, WISHES)

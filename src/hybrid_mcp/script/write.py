@@ -169,7 +169,7 @@ class _Writer:
         opening = [(part, self._opening_minutes) for part in parts[:1]]
         for part, minutes in (*opening, *((part, self._share(part)) for part in parts)):
             pieces = 1
-            while self._tokens(minutes / pieces) > most:  # as `_fitting` does it
+            while pieces < len(part.sentences) and self._tokens(minutes / pieces) > most:  # as `_fitting` does it
                 pieces *= 2
             read = int(_guessed(self._section_request(part, [], last=True)) * per_guessed)
             needed = self._tokens(minutes / pieces)
