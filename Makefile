@@ -81,4 +81,4 @@ lock: test-env
 	$(UV) --extra build --extra test pyproject.toml --output-file requirements-test.lock
 
 clean:
-	rm -rf $(VENV) $(BENCH) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH) $(OTHERS)/node_modules .pytest_cache .mypy_cache .ruff_cache
