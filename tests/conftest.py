@@ -77,6 +77,9 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, data_dir: Path) -> None:
     for secret in get_args(SecretName):
         for variable in variables_of(secret):
             monkeypatch.delenv(variable, raising=False)
+    # Threads of a model wait for each other by spinning: beside other tests, several are far slower than one.
+    monkeypatch.setenv("HYBRID_MCP_LLM__THREADS", "1")
+    monkeypatch.setenv("HYBRID_MCP_STT__THREADS", "1")
     # Servers that are started do not compete for a port.
     monkeypatch.setenv("HYBRID_MCP_SERVE__SIDECAR", "false")
     monkeypatch.setenv("HYBRID_MCP_TTS__ORDER", "openjtalk")

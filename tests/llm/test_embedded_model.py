@@ -29,7 +29,7 @@ def weights(models_dir: Path) -> Path:
 
 
 def model_of(path: Path, *, context_tokens: int = CONTEXT, deadline: float = 120.0) -> LlamaCpp:
-    return LlamaCpp(path.stem, lambda: path, context_tokens=context_tokens, deadline=deadline)
+    return LlamaCpp(path.stem, lambda: path, context_tokens=context_tokens, deadline=deadline, threads=1)
 
 
 @pytest.fixture

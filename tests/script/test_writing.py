@@ -494,7 +494,7 @@ async def test_claude_writes_the_script_over_its_own_api(source: Source) -> None
 @pytest.mark.slow
 async def test_llama_cpp_keeps_the_schema_of_a_script(models_dir: Path) -> None:
     [weights] = (models_dir / "smollm2-135m-instruct").glob("*.gguf")
-    model = LlamaCpp("smollm2", lambda: weights, context_tokens=1024, deadline=100)
+    model = LlamaCpp("smollm2", lambda: weights, context_tokens=1024, deadline=100, threads=1)
     schema = wire_schema(ScriptDraft, ["Narrator"], without={"description"})
     try:
         answer = await model.chat(ChatRequest("Write about sleep.", system=RULES, json_schema=schema, max_tokens=24))
