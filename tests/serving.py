@@ -34,7 +34,7 @@ async def serving(data_dir: Path, *arguments: str, **environment: str) -> AsyncI
 
 @asynccontextmanager
 async def started(
-    program: Sequence[str], data_dir: Path, environment: Mapping[str, str] | None = None, *, within: float = 90
+    program: Sequence[str], data_dir: Path, environment: Mapping[str, str] | None = None, *, within: float = 240
 ) -> AsyncIterator[Served]:
     """Run a program that says its address on stderr as `serve` does, until the block ends, for so many seconds."""
     process = await asyncio.create_subprocess_exec(
