@@ -17,7 +17,6 @@ from hybrid_mcp.artifacts import Artifact, Kind, storage_errors
 from hybrid_mcp.errors import StorageError
 from hybrid_mcp.languages import Language
 from hybrid_mcp.resources import listed
-from hybrid_mcp.threads import in_thread
 
 _LINKED: tuple[Kind, ...] = ("script", "audio", "transcript")
 _TEXT_ONLY = frozenset({"claude-ai"})
@@ -27,7 +26,7 @@ link beside its text (modelcontextprotocol/modelcontextprotocol issue 1638)."""
 _log = logging.getLogger(__name__)
 
 
-async def beside(app: App, answer: Mapping[str, Any], client: str) -> list[ContentBlock]:
+def beside(app: App, answer: Mapping[str, Any], client: str) -> list[ContentBlock]:
     """Blocks to follow the text of `answer`, which names what was made as `script_id`, `audio_id` or `transcript_id`.
 
     `client` is the name of the program that reads it; empty where it has not said.
@@ -35,20 +34,11 @@ async def beside(app: App, answer: Mapping[str, Any], client: str) -> list[Conte
     if client in _TEXT_ONLY:
         return []
     ids = [answer[name] for kind in _LINKED if (name := f"{kind}_id") in answer]
-    if not ids:
-        return []
-    settings = app.settings
-
-    def work() -> list[ContentBlock]:
-        found = [artifact for one in ids if (artifact := app.artifacts.find(one)) is not None]
-        return [
-            block
-            for artifact in found
-            for block in _blocks(artifact, settings.language, settings.serve.inline_audio_bytes)
-        ]
-
+    most = app.settings.serve.inline_audio_bytes
     try:
-        return await in_thread(work)
+        # Not in a thread: it takes less than a millisecond, and waiting for a thread up to five.
+        found = [artifact for one in ids if (artifact := app.artifacts.find(one)) is not None]
+        return [block for artifact in found for block in _blocks(artifact, app.settings.language, most)]
     except StorageError as error:  # the answer itself is whole
         _log.warning("nothing can stand beside an answer", extra={"reason": error.text("en")})
         return []

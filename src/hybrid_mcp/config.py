@@ -266,7 +266,7 @@ class Serving(_Group):
     inline_audio_bytes: int = Field(
         200_000,
         ge=0,
-        le=16 * 2**20,
+        le=4 * 2**20,
         description="Largest recording that an answer carries in itself, in bytes; 0: none. Its file is always there.",
     )
     drain: float = Field(10, ge=0, description="Seconds that calls are given to end when HTTP is told to stop.")

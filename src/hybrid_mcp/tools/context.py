@@ -27,7 +27,7 @@ async def _lend(ctx: Context[App]) -> App:  # not async, it would run in a threa
     return ctx.request_context.lifespan_context
 
 
-Beside = Callable[[Mapping[str, Any], str], Awaitable[Sequence[ContentBlock]]]
+Beside = Callable[[Mapping[str, Any], str], Sequence[ContentBlock]]
 """Blocks to follow the text of an answer, which is given as JSON, for the client of a name."""
 LentApp = Annotated[App, Resolve(_lend)]
 """A tool's parameter that is filled with the App and hidden from the model."""
@@ -63,7 +63,7 @@ class HybridTool(Tool):
         if self.beside is not None and isinstance(result, CallToolResult) and result.structured_content:
             client = context.session.client_params
             name = client.client_info.name if client is not None else ""
-            result.content.extend(await self.beside(result.structured_content, name))
+            result.content.extend(self.beside(result.structured_content, name))
         return result
 
 

@@ -16,7 +16,6 @@ from hybrid_mcp.episode.formats import AudioFormat
 from hybrid_mcp.errors import InvalidInput, UnsupportedLanguage
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.script.model import PAUSE_AFTER_LINE, PAUSE_AFTER_SECTION, CleanText, Script
-from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools.asking import Choice, can_ask, choice, chosen
 from hybrid_mcp.tools.context import LentApp, Progress
 from hybrid_mcp.tts.interface import Prosody, Voice
@@ -78,7 +77,7 @@ async def _matter(
             ja="cast は script_id と一緒に使います。text には voice を使ってください。",
             en="cast goes with script_id. For text use voice.",
         )
-    script = await in_thread(lambda: kept(app.artifacts, script_id)) if script_id else None
+    script = kept(app.artifacts, script_id) if script_id else None
     characters = len(text) if script is None else sum(len(line.text) for line in script.lines)
     _require_length(characters, app.settings.tts.max_characters)
     return _Matter(script, spoken_language(language or (script.language if script else languages.detect(text))))
