@@ -34,15 +34,17 @@ _WARM_UP = 0.2
 class Calls:
     """What a stretch of calls came to."""
 
+    number: int
+    """Of all calls, those that warmed up among them."""
     per_second: float
     p50_ms: float
     p99_ms: float
 
     @classmethod
-    def of(cls, latencies: Iterable[float], seconds: float) -> Self:
-        """From the seconds each call took, and those all of them took."""
+    def of(cls, number: int, latencies: Iterable[float], seconds: float) -> Self:
+        """From the number of all calls, the seconds each counted one took, and those all of them took."""
         found = sorted(latencies)
-        return cls(len(found) / seconds, 1000 * found[len(found) // 2], 1000 * found[int(0.99 * len(found))])
+        return cls(number, len(found) / seconds, 1000 * found[len(found) // 2], 1000 * found[int(0.99 * len(found))])
 
 
 def request(number: int, method: str, params: Mapping[str, Any], era: Era = "legacy") -> bytes:
@@ -113,6 +115,7 @@ class Stdio:
     def calls(self, seconds: float, in_flight: int, era: Era) -> Calls:
         """Call `echo` for so long, with so many requests in flight."""
         begun: dict[int, float] = {}
+        before = self._number
         latencies: list[float] = []
         template = call(-1, "echo", {"message": "hello"}, era)
 
@@ -134,7 +137,7 @@ class Stdio:
             go()
         for _ in range(in_flight):
             self._answer()
-        return Calls.of(latencies, now - counting)
+        return Calls.of(self._number - before, latencies, now - counting)
 
     def _send(self, message: bytes) -> None:
         self._in.write(message + b"\n")
@@ -170,16 +173,18 @@ class Http:
                 self._headers += f"Mcp-Session-Id: {self._wire.session}\r\n"
             await self._post(_INITIALIZED, self._headers)
 
-    async def calls(self, counting: float, end: float) -> list[float]:
-        """Call `echo` until `end`; the seconds each call took that began after `counting`."""
+    async def calls(self, counting: float, end: float) -> tuple[int, list[float]]:
+        """Call `echo` until `end`; the number of calls, and the seconds each took that began after `counting`."""
         latencies: list[float] = []
+        number = 0
         while (began := time.perf_counter()) < end:
+            number += 1
             answer = await self._post(self._message, self._headers)
             if began >= counting:
                 latencies.append(time.perf_counter() - began)
             # An event stream may begin with an event without data, from which a client could resume.
             _expect_result(json.loads(answer[answer.index(b"{") : answer.rindex(b"}") + 1]))
-        return latencies
+        return number, latencies
 
     def close(self) -> None:
         """Drop the connection."""
@@ -197,8 +202,9 @@ async def http_calls(clients: Sequence[Http], seconds: float) -> Calls:
     """Call `echo` for so long, each client one call after the other."""
     counting = time.perf_counter() + _WARM_UP
     end = counting + seconds
-    latencies = await asyncio.gather(*(client.calls(counting, end) for client in clients))
-    return Calls.of((one for each in latencies for one in each), time.perf_counter() - counting)
+    made = await asyncio.gather(*(client.calls(counting, end) for client in clients))
+    latencies = (one for _, each in made for one in each)
+    return Calls.of(sum(number for number, _ in made), latencies, time.perf_counter() - counting)
 
 
 class _Exchange(asyncio.Protocol):

@@ -123,6 +123,7 @@ def measure_stdio(folder: Path, rounds: int, seconds: float, core: int | None) -
             for in_flight in IN_FLIGHT:
                 found[f"stdio{where} {era} {in_flight}"] = alternately(
                     {name: partial(child.calls, seconds, in_flight, era) for name, child in children.items()},
+                    {name: psutil.Process(child.process.pid) for name, child in children.items()},
                     rounds,
                 )
     return found
@@ -137,14 +138,15 @@ def measure_http(folder: Path, rounds: int, seconds: float) -> dict[str, Any]:
         def stretch(clients: Sequence[Http]) -> Calls:
             return runner.run(http_calls(clients, seconds))
 
-        ports = {server.name: stack.enter_context(http_server(server, folder)) for server in servers()}
+        running = {server.name: stack.enter_context(http_server(server, folder)) for server in servers()}
         for era in eras:
             for in_flight in IN_FLIGHT:
-                clients = {name: [Http(port, era) for _ in range(in_flight)] for name, port in ports.items()}
+                clients = {name: [Http(port, era) for _ in range(in_flight)] for name, (port, _) in running.items()}
                 for client in (one for each in clients.values() for one in each):
                     runner.run(client.connect())
                 found[f"http {era} {in_flight}"] = alternately(
                     {name: partial(stretch, each) for name, each in clients.items()},
+                    {name: process for name, (_, process) in running.items()},
                     rounds,
                 )
                 for client in (one for each in clients.values() for one in each):
@@ -217,13 +219,24 @@ def measure_hearing(folder: Path, rounds: int) -> dict[str, list[float]] | None:
     return found
 
 
-def alternately(measures: Mapping[str, Callable[[], Calls]], rounds: int) -> dict[str, list[dict[str, float]]]:
-    """Each measure in every round, one after the other."""
+def alternately(
+    measures: Mapping[str, Callable[[], Calls]], processes: Mapping[str, psutil.Process], rounds: int
+) -> dict[str, list[dict[str, float]]]:
+    """Each measure in every round, one after the other; with the processor time of its server."""
     found: dict[str, list[dict[str, float]]] = {name: [] for name in measures}
     for _ in range(rounds):
         for name, measure in measures.items():
-            found[name].append(asdict(measure()))
+            before = processor_seconds(processes[name])
+            calls = measure()
+            spent = processor_seconds(processes[name]) - before
+            found[name].append({**asdict(calls), "processor_us": 1e6 * spent / calls.number})
     return found
+
+
+def processor_seconds(process: psutil.Process) -> float:
+    """Seconds all threads of a process have been on a processor."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 @contextmanager
@@ -236,7 +249,7 @@ def ours(folder: Path, *, pin: bool = True) -> Iterator[Stdio]:
 
 
 @contextmanager
-def http_server(server: Server, folder: Path) -> Iterator[int]:
+def http_server(server: Server, folder: Path) -> Iterator[tuple[int, psutil.Process]]:
     """A server that answers at a port."""
     port = free_port()
     with pinned(SERVER_CORE):
@@ -245,7 +258,7 @@ def http_server(server: Server, folder: Path) -> Iterator[int]:
         )
     try:
         until(lambda: answers(port))
-        yield port
+        yield port, process
     finally:
         process.terminate()
         process.wait(15)
