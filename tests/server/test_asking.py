@@ -12,11 +12,14 @@ import pytest
 from conftest import held
 from mcp import Client
 from mcp.client import ClientRequestContext
+from mcp.client.session import ElicitationFnT
 from mcp.types import (
+    INTERNAL_ERROR,
     CallToolResult,
     ElicitRequestFormParams,
     ElicitRequestParams,
     ElicitResult,
+    ErrorData,
     TextContent,
 )
 from peers.messages import MessagesServer, messages_server, says
@@ -63,7 +66,7 @@ def era(request: pytest.FixtureRequest) -> Era:
 
 
 @asynccontextmanager
-async def connected(settings: Settings, era: Era, person: Person | None) -> AsyncIterator[Client]:
+async def connected(settings: Settings, era: Era, person: ElicitationFnT | None) -> AsyncIterator[Client]:
     async with open_app(settings) as app, Client(build_server(app), mode=era, elicitation_callback=person) as client:
         yield client
 
@@ -178,6 +181,16 @@ async def test_an_answer_that_is_none_of_the_choices_is_explained(
     async with connected(engines[0], era, Person(answer)) as client:
         why = refused(await client.call_tool("synthesize_voice", {"text": TEXT, "voice": "朝霧ソラ"}))
     assert "none of those that can be chosen" in why
+
+
+async def test_a_client_that_fails_to_ask_is_told_how_to_do_without(engines: Engines) -> None:
+    async def fails(context: ClientRequestContext, params: ElicitRequestParams) -> ErrorData:
+        return ErrorData(code=INTERNAL_ERROR, message="no window")
+
+    # In the newest protocol the question is the client's own affair, and so is failing at it.
+    async with connected(engines[0], "legacy", fails) as client:
+        why = refused(await client.call_tool("synthesize_voice", {"text": TEXT, "voice": "朝霧ソラ"}))
+    assert "by their ids" in why
 
 
 async def test_who_cannot_be_asked_gets_the_first_engine_and_the_nearest_names(engines: Engines, era: Era) -> None:

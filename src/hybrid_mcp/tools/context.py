@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from mcp.server.mcpserver import Context, Resolve
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
+from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, ContentBlock, ToolAnnotations
 from pydantic import Field, ValidationError
 
@@ -38,6 +39,13 @@ _NO_ANSWER = Bilingual(
     en="The answer to the question is none of those that can be chosen. Nothing was done. Call again and choose anew.",
 )
 
+_NOT_ASKED = Bilingual(
+    ja="質問しなければなりませんでしたが、クライアントが質問できませんでした。何も行っていません。声は list_voices の id で、"
+    "費用は安い engine か短い target_minutes で、質問のいらない形にして呼んでください。",
+    en="A question had to be put, and the client failed to. Nothing was done. Call so that none is needed: name voices "
+    "by their ids from list_voices; choose a cheaper engine, or a shorter target_minutes.",
+)
+
 
 class HybridTool(Tool):
     """A tool that refuses unknown arguments and explains every error in the interface's language."""
@@ -55,6 +63,9 @@ class HybridTool(Tool):
                 text = error.__cause__.text(self.language).encode("utf-8", "replace").decode()
                 raise ToolError(text) from error.__cause__
             raise
+        except MCPError as error:
+            # Tools of ours raise none: the client failed at the question it was to put.
+            raise ToolError(_NOT_ASKED.in_(self.language)) from error
         except ToolError as error:
             if isinstance(error.__cause__, ValidationError):  # of the arguments; those of the body are unexpected
                 raise ToolError(explained(error.__cause__, self.parameters, self.language)) from error.__cause__
