@@ -55,7 +55,7 @@ class Kind:
 
 
 def guard(name: str) -> Backend:
-    return Backend(name, parallel=2, deadline=60.0, remember=0.0)
+    return Backend(name, parallel=2, deadline=60.0, remember=0.0, answer_within=60)
 
 
 OUT = Egress(Outgoing())

@@ -66,7 +66,7 @@ class Keys:
 async def claude_at(
     url: str, keys: Keys | None = None, *, deadline: float = 60, **settings: Any
 ) -> AsyncIterator[Claude]:
-    backend = Backend("claude", parallel=2, deadline=deadline)
+    backend = Backend("claude", parallel=2, deadline=deadline, answer_within=60)
     claude = Claude(ClaudeServer(url=url, **settings), keys or Keys(), Egress(Outgoing()), backend)
     try:
         yield claude

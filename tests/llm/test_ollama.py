@@ -77,7 +77,7 @@ async def ollama_at(url: str, *, deadline: float = 60.0, **settings: Any) -> Asy
     made = Ollama(
         config.OllamaServer(url=url, **settings),
         Egress(config.Outgoing()),
-        Backend("ollama", parallel=1, deadline=deadline, remember=0.0),
+        Backend("ollama", parallel=1, deadline=deadline, remember=0.0, answer_within=60),
     )
     try:
         yield made

@@ -69,7 +69,7 @@ async def model_at(
         keys or Keys(),
         "openai_api_key",
         Egress(Outgoing()),
-        Backend("openai", parallel=2, deadline=deadline, remember=0.0),
+        Backend("openai", parallel=2, deadline=deadline, remember=0.0, answer_within=60),
     )
     try:
         yield made
