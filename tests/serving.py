@@ -10,8 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-SERVE = ("-m", "hybrid_mcp", "serve", "--transport", "http", "--port", "0")
-
 
 @dataclass(frozen=True)
 class Served:
@@ -28,15 +26,16 @@ class Served:
 @asynccontextmanager
 async def serving(data_dir: Path, *arguments: str, **environment: str) -> AsyncIterator[Served]:
     """Serve on free ports until the block ends; arguments come after `serve --transport http`."""
-    async with started((*SERVE, *arguments), data_dir, environment) as served:
+    program = ("-m", "hybrid_mcp", "serve", "--transport", "http", "--port", "0")
+    async with started((*program, *arguments), data_dir, environment) as served:
         yield served
 
 
 @asynccontextmanager
 async def started(
-    program: Sequence[str], data_dir: Path, environment: Mapping[str, str] | None = None, *, within: float = 240
+    program: Sequence[str], data_dir: Path, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Served]:
-    """Run a program that says its address on stderr as `serve` does, until the block ends, for so many seconds."""
+    """Run a program that says its address on stderr as `serve` does, until the block ends."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, *program),
         stdin=asyncio.subprocess.DEVNULL,
@@ -51,7 +50,7 @@ async def started(
     drained = asyncio.create_task(process.stderr.read())
     url, *beside = said.decode().split()
     try:
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(240):
             yield Served(process, url, url.removesuffix("/mcp"), beside[0].removesuffix("/health") if beside else "")
     finally:
         if process.returncode is None:

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 from conformance.node import INSPECTOR, Finished, Node
-from serving import SERVE, started
+from serving import serving
 
-LONGEST = 300
-"""Seconds: dozens of programs are started."""
-pytestmark = [pytest.mark.usefixtures("models_dir"), pytest.mark.timeout(LONGEST)]
+pytestmark = [
+    pytest.mark.usefixtures("models_dir"),
+    pytest.mark.timeout(300),  # dozens of programs are started
+]
 
 AT_ONCE = 2
 """Inspectors: each is a node of its own, and over stdio has a server of its own."""
@@ -98,7 +99,7 @@ class Inspector:
 @asynccontextmanager
 async def inspecting(node: Node, transport: str, era: str, data_dir: Path) -> AsyncIterator[Inspector]:
     if transport == "http":
-        async with started(SERVE, data_dir, within=LONGEST - 30) as served:
+        async with serving(data_dir) as served:
             yield Inspector(node, era, ("--transport", "http", served.url))
     else:
         ours = {name: value for name, value in os.environ.items() if name.startswith("HYBRID_MCP_")}
