@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+SERVE = ("-m", "hybrid_mcp", "serve", "--transport", "http", "--port", "0")
+
 
 @dataclass(frozen=True)
 class Served:
@@ -26,16 +28,15 @@ class Served:
 @asynccontextmanager
 async def serving(data_dir: Path, *arguments: str, **environment: str) -> AsyncIterator[Served]:
     """Serve on free ports until the block ends; arguments come after `serve --transport http`."""
-    program = ("-m", "hybrid_mcp", "serve", "--transport", "http", "--port", "0")
-    async with started((*program, *arguments), data_dir, environment) as served:
+    async with started((*SERVE, *arguments), data_dir, environment) as served:
         yield served
 
 
 @asynccontextmanager
 async def started(
-    program: Sequence[str], data_dir: Path, environment: Mapping[str, str] | None = None
+    program: Sequence[str], data_dir: Path, environment: Mapping[str, str] | None = None, *, within: float = 240
 ) -> AsyncIterator[Served]:
-    """Run a program that says its address on stderr as `serve` does, until the block ends."""
+    """Run a program that says its address on stderr as `serve` does, until the block ends, for so many seconds."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, *program),
         stdin=asyncio.subprocess.DEVNULL,
@@ -50,7 +51,7 @@ async def started(
     drained = asyncio.create_task(process.stderr.read())
     url, *beside = said.decode().split()
     try:
-        async with asyncio.timeout(240):
+        async with asyncio.timeout(within):
             yield Served(process, url, url.removesuffix("/mcp"), beside[0].removesuffix("/health") if beside else "")
     finally:
         if process.returncode is None:
