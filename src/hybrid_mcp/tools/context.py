@@ -11,7 +11,7 @@ from mcp.server.mcpserver import Context, Resolve
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
-from mcp.types import CallToolResult, ContentBlock, ToolAnnotations
+from mcp.types import MISSING_REQUIRED_CLIENT_CAPABILITY, CallToolResult, ContentBlock, ToolAnnotations
 from pydantic import Field, ValidationError
 
 from hybrid_mcp.app import App
@@ -64,6 +64,8 @@ class HybridTool(Tool):
                 raise ToolError(text) from error.__cause__
             raise
         except MCPError as error:
+            if error.code == MISSING_REQUIRED_CLIENT_CAPABILITY:
+                raise  # the protocol has a code and an HTTP status for it
             # Tools of ours raise none: the client failed at the question it was to put.
             raise ToolError(_NOT_ASKED.in_(self.language)) from error
         except ToolError as error:
