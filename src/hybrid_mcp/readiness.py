@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -229,11 +230,11 @@ def _keeps(said: _Said | None) -> Use:
 
 
 def _disk(data_dir: Path) -> _Said:
-    probe = data_dir / ".probe"
     try:
         with storage_errors():
-            probe.write_bytes(b"")
-            probe.unlink()
+            # A name of its own: several servers may share the directory.
+            with tempfile.TemporaryFile(dir=data_dir):
+                pass
             free = shutil.disk_usage(data_dir).free
     except StorageError as error:
         return _Said(Finding(str(data_dir), "keep", "wrong", "", 0.0, error.message))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -226,6 +228,13 @@ async def test_a_fault_of_ours_is_not_taken_for_silence(settings: Settings) -> N
         with pytest.raises(ZeroDivisionError):
             await ready.look()
         await ready.close()
+
+
+def test_servers_that_look_at_one_folder_at_once_do_not_report_each_other(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as servers:
+        looks = list(servers.map(readiness._disk, [tmp_path] * 400))
+    assert all(said.writable for said in looks)
+    assert not list(tmp_path.iterdir())
 
 
 async def test_a_lost_folder_makes_it_not_ready_and_a_full_disk_degrades_it(

@@ -424,6 +424,20 @@ async def test_a_vendor_is_not_asked_without_a_key() -> None:
         await model.close()
 
 
+async def test_a_missing_key_is_known_before_a_client_is_opened() -> None:
+    model = ChatCompletions(
+        "openai",
+        OpenAIServer(),
+        Keys(None),
+        "openai_api_key",
+        Egress(Outgoing()),
+        Backend("x", parallel=1, deadline=5.0),
+    )
+    with pytest.raises(KeyMissing):
+        await model.check()
+    assert model._client is None  # opening it imports for a second
+
+
 async def test_a_key_is_asked_for_at_every_call() -> None:
     keys = Keys("sk-wrong")
     async with scripted(says("a"), keys=keys) as (model, _):

@@ -158,6 +158,7 @@ class ChatCompletions:
         )
 
     async def _ask_health(self) -> Health:
+        await self._key()  # known at once that it is missing; opening imports for a second
         client = await self._opened()
         asked = self._asked(ChatRequest(""))
         try:
