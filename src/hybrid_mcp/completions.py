@@ -25,8 +25,8 @@ from hybrid_mcp.tts.studio import folded
 
 _MOST = 100
 """Values in one answer, as the protocol has it."""
-_LONGEST = 200
-"""Characters of a beginning that anything could begin with."""
+_LONGEST = 1500
+"""Characters of an argument: a cast of four with how they talk. Those before the last one stand in every value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def add_completions(server: MCPServer[App], app: App) -> None:
         elif any(ref.uri == template.uri_template for template in await server.list_resource_templates()):
             scheme = ref.uri.partition("://")[0]
             choices = _OF_TEMPLATES.get((scheme, argument.name))
-        if choices is None or len(typed) > _LONGEST:
+        if choices is None or len(argument.value) > _LONGEST:
             return Completion(values=[], total=0, has_more=False)
         try:
             fitting = await in_thread(partial(_fitting, await choices(app), typed))  # there may be thousands
