@@ -35,6 +35,9 @@ from collections.abc import Iterable
 
 from hybrid_mcp.languages import Bilingual, Language
 
+_COMPARED = 200
+"""Characters of a name that are compared with others: what callers send may be millions long."""
+
 
 class HybridError(Exception):
     """Anything that went wrong and that we can explain."""
@@ -71,7 +74,7 @@ class NotFound(InvalidInput):
         """`asked` is none of `known`: name the nearest ones."""
         names = sorted(set(known))
         shown = asked if len(asked) <= 80 else asked[:77] + "…"
-        near = difflib.get_close_matches(asked, names, n=3, cutoff=0.5) or names[:5]
+        near = difflib.get_close_matches(asked[:_COMPARED], names, n=3, cutoff=0.5) or names[:5]
         ja = f"{what.ja}「{shown}」はありません。"
         en = f"There is no {what.en} {shown!r}."
         if near:
