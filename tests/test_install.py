@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -234,6 +235,8 @@ def test_comments_stay_where_the_host_reads_them_and_are_told_where_it_does_not(
         (b'{"mcpServers": []}', "“mcpServers” is not a JSON object"),
         (b'{"mcpServers": null}', "“mcpServers” is not a JSON object"),
         ('{"mcpServers": {}}'.encode("utf-16"), "not UTF-8"),
+        (b'{"a": ' + b"[" * 100_000, "nested too deeply"),
+        (b'{"a": ' + b"1" * 5_000 + b"}", "too long a number"),
     ],
 )
 @pytest.mark.parametrize("edit", [registered, lambda text: without_server(text, DESKTOP, "hybrid-mcp")])
@@ -258,8 +261,23 @@ def test_a_file_that_is_read_only_stays_as_it_is(file: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_named(file: Path) -> None:
-    with pytest.raises(HostUnusable, match=r"/host cannot be read or written \(Is a directory\)"):
-        change(file.parent, registered)
+    with pytest.raises(HostUnusable, match=r"/x cannot be read or written \(Not a directory\)"):
+        change(file / "x", registered)
+
+
+def test_what_is_no_regular_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(HostUnusable, match=f"{path}: It is not a regular file"):
+            change(path, registered)
+
+
+def test_links_that_lead_in_a_circle_are_told_and_stay(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(HostUnusable, match="/a cannot be read or written"):
+        change(tmp_path / "a", registered)
+    assert (tmp_path / "a").is_symlink()
 
 
 def test_what_another_program_writes_in_the_meantime_is_not_lost(file: Path) -> None:
@@ -323,7 +341,8 @@ def test_the_command_line_knows_every_host_and_print(home: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--name", "two words"), ("--env", "novalue"), ("--env", "1=x"), ("--print", "--remove")]
+    "arguments",
+    [("--name", "two words"), ("--env", "novalue"), ("--env", "1=x"), ("--env", "A=\udcff"), ("--print", "--remove")],
 )
 def test_what_no_host_could_use_is_refused(arguments: tuple[str, ...], home: Path) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -339,6 +358,47 @@ def test_a_host_that_is_not_there_is_told_with_the_way_out(home: Path, tmp_path:
     assert f"{home}/.cursor" in done.stderr
     assert "--print" in done.stderr
     assert list(home.iterdir()) == []
+
+
+@pytest.mark.usefixtures("home")
+def test_claude_code_that_is_not_there_is_told_with_what_was_looked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    monkeypatch.setenv("HYBRID_MCP_LANGUAGE", "en")
+    assert main(["install", "claude-code", "--remove"]) == 1
+    told = capsys.readouterr().err
+    assert f"({home}/.claude.json and {home}/.claude do not exist)" in told
+    assert "claude mcp add --scope user hybrid-mcp -- " in told
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+@pytest.mark.parametrize("where", [">/dev/full", ">&-", "| true"])
+def test_nobody_listening_does_not_make_a_change_fail(where: str, file: Path) -> None:
+    file.write_text(registered(OTHERS))
+    command = shlex.join([sys.executable, "-m", "hybrid_mcp", "install", "cursor", "--remove", "--file", str(file)])
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{command} {where}"],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert file.read_text() == OTHERS
+
+
+def test_what_was_done_is_told_on_an_ascii_terminal_too(file: Path) -> None:
+    file.write_text(registered(OTHERS))
+    done = subprocess.run(
+        [sys.executable, "-m", "hybrid_mcp", "install", "cursor", "--remove", "--file", str(file)],
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "HYBRID_MCP_LANGUAGE": "ja"},
+        capture_output=True,
+        encoding="ascii",
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert str(file) in done.stdout
 
 
 @pytest.mark.slow

@@ -124,6 +124,8 @@ def _variable(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise argparse.ArgumentTypeError("write NAME=VALUE / 名前=値 の形で書いてください")
+    if any("\ud800" <= letter <= "\udfff" for letter in value):  # what Python makes of bytes that are no text
+        raise argparse.ArgumentTypeError("the value is not text in your locale / 値が文字として読めません")
     return name, value
 
 

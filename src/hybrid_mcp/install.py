@@ -7,6 +7,7 @@ one place only (`jsonc.py`), after the command that is written there has started
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import shlex
@@ -265,13 +266,18 @@ def change(file: Path, edit: Callable[[str], str]) -> Change | None:
         HostUnusable: `edit` raised it, or the file cannot be read or written; names the file.
     """
     try:
-        return _change(file.resolve(), edit)
+        return _change(file, edit)
     except HostUnusable as error:
         raise HostUnusable(ja=f"{file}: {error.message.ja}", en=f"{file}: {error.message.en}") from error
     except UnicodeDecodeError as error:
         raise HostUnusable(
             ja=f"{file} は UTF-8 ではありません。UTF-8 で保存し直してから、もう一度実行してください。",
             en=f"{file} is not UTF-8. Save it again as UTF-8, then try again.",
+        ) from error
+    except (RecursionError, ValueError) as error:  # a number of more digits than Python reads is a plain ValueError
+        raise HostUnusable(
+            ja=f"{file} は、入れ子が深すぎるか数値が長すぎて読めません。`--print` の内容を手で書き写してください。",
+            en=f"{file} is nested too deeply, or has too long a number, to be read. Paste what `--print` shows by hand.",
         ) from error
     except OSError as error:
         raise HostUnusable(
@@ -282,7 +288,8 @@ def change(file: Path, edit: Callable[[str], str]) -> Change | None:
 
 
 def _change(file: Path, edit: Callable[[str], str]) -> Change | None:
-    before = file.read_bytes() if file.exists() else None
+    before = _content(file)
+    file = file.resolve()
     text = (before or b"").decode()
     bom = _BOM if text.startswith(_BOM) else ""
     after = (bom + edit(text.removeprefix(_BOM))).encode()
@@ -308,6 +315,20 @@ def _change(file: Path, edit: Callable[[str], str]) -> Change | None:
         )
     _put(file, after, mode=mode)
     return Change(backup)
+
+
+def _content(file: Path) -> bytes | None:
+    """What is in `file`; None if there is none. Links that lead in a circle raise OSError here, `resolve` does not."""
+    try:
+        mode = file.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(mode):  # a pipe would be waited for
+        raise HostUnusable(
+            ja="ふつうのファイルではありません。設定のファイルを指定してください。",
+            en="It is not a regular file. Name the configuration file.",
+        )
+    return file.read_bytes()
 
 
 def _backup_name(file: Path) -> Path:
@@ -395,12 +416,17 @@ class Installation:
         found = self.file or find(self._places)
         if found is not None:
             return found
-        title, documented = HOSTS[self.host].title, self._places[-1].path
+        title, documented = HOSTS[self.host].title, self._places[-1]
+        folder = documented.path.parent
+        signs = (documented.path, folder / documented.sign) if documented.sign else (folder,)
+        own = self._own_command_hint()
         raise HostUnusable(
-            ja=f"{title} が見つかりません ({documented.parent} がありません)。一度起動してから、もう一度実行してください。"
-            "別の場所にあるときは `--file` でファイルを指定するか、`--print` の内容を手で書き写してください。",
-            en=f"{title} was not found ({documented.parent} does not exist). Start it once, then try again. If it keeps "
-            "its configuration elsewhere, name the file with `--file`, or paste what `--print` shows by hand.",
+            ja=f"{title} が見つかりません ({' も '.join(map(str, signs))} {'も' if documented.sign else 'が'}ありません)。"
+            "一度起動してから、もう一度実行してください。別の場所にあるときは `--file` でファイルを指定するか、`--print` の"
+            f"内容を手で書き写してください。{own.ja}",
+            en=f"{title} was not found ({' and '.join(map(str, signs))} {'do' if documented.sign else 'does'} not exist). "
+            "Start it once, then try again. If it keeps its configuration elsewhere, name the file with `--file`, or "
+            f"paste what `--print` shows by hand.{own.en}",
         )
 
     def show(self, language: Language) -> None:
@@ -408,16 +434,21 @@ class Installation:
         host, command = HOSTS[self.host], server_command()
         file = self.file or find(self._places) or self._places[-1].path
         snippet = {host.key: {self.name: entry(host, command, self.env)}}
-        sys.stdout.write(f"{file}\n{json.dumps(snippet, ensure_ascii=False, indent=2)}\n")
-        if self.host == "claude-code":
-            hint = Bilingual(ja="または、このコマンドでも登録できます:", en="Or let its own command do it:")
-            sys.stderr.write(f"{hint.in_(language)}\n{self._own_command(command)}\n")
+        _print(f"{file}\n{json.dumps(snippet, ensure_ascii=False, indent=2)}\n")
+        if own := self._own_command_hint().in_(language):
+            sys.stderr.write(f"{own.removeprefix(chr(10))}\n")
 
-    def _own_command(self, command: tuple[str, ...]) -> str:
-        """What registers the server through Claude Code itself; `--env` takes all that follows up to an option."""
+    def _own_command_hint(self) -> Bilingual:
+        """What registers the server through Claude Code itself, on lines of its own; empty for other hosts."""
+        if self.host != "claude-code":
+            return Bilingual(ja="", en="")
+        # `--env` takes all that follows up to an option.
         env = [part for name, value in self.env.items() for part in ("--env", f"{name}={value}")]
-        words = ["claude", "mcp", "add", *env, "--scope", "user", self.name, "--", *command]
-        return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+        words = ["claude", "mcp", "add", *env, "--scope", "user", self.name, "--", *server_command()]
+        line = subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+        return Bilingual(
+            ja=f"\nまたは、このコマンドでも登録できます:\n{line}", en=f"\nOr let its own command do it:\n{line}"
+        )
 
     async def write(self, language: Language) -> None:
         """Try the command out, put it into the configuration, and print what was done and what to do next.
@@ -473,4 +504,18 @@ def _kept(done: Change) -> Bilingual | None:
 
 
 def _say(language: Language, *sentences: Bilingual | None) -> None:
-    sys.stdout.writelines(f"{sentence.in_(language)}\n" for sentence in sentences if sentence)
+    _print("".join(f"{sentence.in_(language)}\n" for sentence in sentences if sentence))
+
+
+def _print(text: str) -> None:
+    """Tell it on stdout as far as that can be told: one that is closed, full or ASCII undoes nothing that was done."""
+    out = sys.stdout
+    if not isinstance(out, io.TextIOWrapper):  # None, when it was closed before the start
+        return
+    out.reconfigure(errors="backslashreplace")
+    try:
+        out.write(text)
+        out.flush()
+    except OSError:
+        # What it still holds is written once more at the end, where it must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
