@@ -88,7 +88,7 @@ async def test_cancelling_leaves_nothing(artifacts: Artifacts) -> None:
     assert list(artifacts.root.iterdir()) == []
 
 
-async def test_an_unknown_id_names_the_nearest(artifacts: Artifacts) -> None:
+async def test_an_unknown_id_names_the_newest(artifacts: Artifacts) -> None:
     await make(artifacts)
     wrong = ID[:-1] + ("0" if ID[-1] != "0" else "1")
     with pytest.raises(NotFound, match=ID):
@@ -96,11 +96,37 @@ async def test_an_unknown_id_names_the_nearest(artifacts: Artifacts) -> None:
     for odd in ("", "../../etc/passwd", "audio-0123456789abcdef", ID + "/..", "script-" + "z" * 16):
         with pytest.raises(NotFound):
             artifacts.get(odd, "script")
+    for number in range(5):
+        await make(artifacts, newest := artifact_id("script", {"number": number}))
+        os.utime(artifacts.root / newest, (9e9 + number, 9e9 + number))
+    with pytest.raises(NotFound, match=rf"The newest: {newest}, ") as refused:
+        artifacts.get(wrong, "script")
+    assert ID not in str(refused.value)
 
 
-@pytest.mark.parametrize("manifest", ["{", "{}", "[]", "null", '{"files": {"script.md": 1}, "summary": {}}'])
+async def test_a_damaged_one_is_called_damaged_and_not_unknown(artifacts: Artifacts) -> None:
+    await make(artifacts)
+    (artifacts.root / ID / "script.md").write_text("cut")
+    with pytest.raises(StorageError, match=f"{ID} is damaged"):
+        artifacts.get(ID, "script")
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "{",
+        "{}",
+        "[]",
+        "null",
+        "[" * 100_000,
+        '{"files": {"script.md": 1}, "summary": {}}',
+        '{"files": {}, "summary": []}',
+        '{"files": {"../other": {"bytes": 0}}, "summary": {}}',
+    ],
+)
 async def test_what_is_damaged_is_made_anew(artifacts: Artifacts, manifest: str) -> None:
     await make(artifacts)
+    (artifacts.root / "other").write_text("")
     (artifacts.root / ID / "manifest.json").write_text(manifest, encoding="utf-8")
     assert artifacts.find(ID) is None
     assert await make(artifacts)
@@ -116,6 +142,42 @@ async def test_a_missing_or_cut_file_is_made_anew(artifacts: Artifacts, left: st
         path.write_text(left, encoding="utf-8")
     assert await make(artifacts)
     assert artifacts.get(ID, "script").read_text("script.md") == "海馬"
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "script.md"])
+@pytest.mark.parametrize("kind", ["link", "loop", "pipe", "folder"])
+async def test_what_stands_in_the_place_of_a_file_is_neither_followed_nor_waited_for(
+    artifacts: Artifacts, name: str, kind: str
+) -> None:
+    await make(artifacts)
+    found, path = artifacts.get(ID, "script"), artifacts.root / ID / name
+    aside = path.rename(artifacts.root / "aside")
+    match kind:
+        case "link":
+            path.symlink_to(aside)
+        case "loop":
+            path.symlink_to(path)
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+    assert artifacts.find(ID) is None
+    with pytest.raises(StorageError, match="is damaged"):
+        found.read_text(name)
+    assert await make(artifacts)
+
+
+async def test_a_loop_of_links_in_the_place_of_a_folder_is_damage(artifacts: Artifacts) -> None:
+    (artifacts.root / ID).symlink_to(artifacts.root / ID)
+    assert artifacts.find(ID) is None
+    assert await make(artifacts)
+
+
+async def test_a_file_that_is_no_text_is_called_damaged(artifacts: Artifacts) -> None:
+    await make(artifacts)
+    (artifacts.root / ID / "script.md").write_bytes(b"\xff" * 6)
+    with pytest.raises(StorageError, match=r"script\.md is damaged"):
+        artifacts.get(ID, "script").read_text("script.md")
 
 
 async def test_a_file_in_the_place_of_a_folder_is_moved_away(artifacts: Artifacts) -> None:

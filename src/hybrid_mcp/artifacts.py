@@ -16,6 +16,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -33,8 +34,18 @@ Kind = Literal["source", "script", "writing", "audio", "transcript"]
 _ID = re.compile(r"(?P<kind>source|script|writing|audio|transcript)-[0-9a-f]{16}")
 _MANIFEST = "manifest.json"
 _UNFINISHED = ".making-"
+_NAMED = 5
+"""Ids that are named to who asks for one that is not there."""
 _ABANDONED_AFTER = 24 * 3600.0
 """Seconds after which an unfinished folder is taken for the leftover of a killed process."""
+
+
+_DAMAGE = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL, errno.ENAMETOOLONG, errno.ENXIO}
+)
+"""What the operating system says when something else stands where a file should."""
+_CAREFULLY: int = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+"""Not through a link, which may lead out of the data directory, and without waiting for who writes into a pipe."""
 
 
 def artifact_id(kind: Kind, made_from: Mapping[str, Any]) -> str:
@@ -58,9 +69,29 @@ class Artifact:
         return self.folder / name
 
     def read_text(self, name: str) -> str:
-        """The text of one of its files."""
+        """The text of one of its files.
+
+        Raises:
+            StorageError: it cannot be read, or is no text.
+        """
+        try:
+            return self.read_bytes(name).decode()
+        except UnicodeDecodeError as error:
+            raise _damaged(self.path(name)) from error
+
+    def read_bytes(self, name: str) -> bytes:
+        """What is in one of its files.
+
+        Raises:
+            StorageError: it cannot be read, or is no file.
+        """
         with storage_errors():
-            return self.path(name).read_text(encoding="utf-8")
+            try:
+                return _read(self.path(name))
+            except OSError as error:
+                if error.errno in _DAMAGE:
+                    raise _damaged(self.path(name)) from error
+                raise
 
 
 @dataclass(slots=True)
@@ -106,15 +137,15 @@ class Artifacts:
             return None
         folder = self.root / artifact
         try:
-            manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+            manifest = json.loads(_read(folder / _MANIFEST))
             files, summary = manifest["files"], manifest["summary"]
-            whole = all((folder / name).stat().st_size == kept["bytes"] for name, kept in files.items())
+            whole = isinstance(summary, dict) and all(_is_whole(folder, name, kept) for name, kept in files.items())
             return Artifact(artifact, folder, summary, tuple(files)) if whole else None
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None  # not a manifest of ours
         except OSError as error:
+            if error.errno in _DAMAGE:
+                return None
             raise StorageError(
                 ja=f"{folder} が読めません ({error.strerror})。フォルダの権限を確かめてください。",
                 en=f"Cannot read {folder} ({error.strerror}). Check the permissions of the folder.",
@@ -124,12 +155,17 @@ class Artifacts:
         """The artifact of this kind with this id.
 
         Raises:
-            NotFound: naming the nearest ids of that kind.
+            NotFound: naming the newest ids of that kind: hashes that look alike have nothing in common.
+            StorageError: it is damaged.
         """
-        found = self.find(artifact) if artifact.startswith(f"{kind}-") else None
-        if found is None:
-            raise NotFound.named(Bilingual(ja=f"{kind} の id", en=f"{kind} id"), artifact, self.ids(kind))
-        return found
+        ours = artifact.startswith(f"{kind}-") and _ID.fullmatch(artifact) is not None
+        if ours and (found := self.find(artifact)) is not None:
+            return found
+        if ours and os.path.lexists(self.root / artifact):
+            raise _damaged(self.root / artifact)
+        newest = ", ".join(self.ids(kind)[:_NAMED])
+        remedy = Bilingual(ja=f"新しいもの: {newest}。", en=f"The newest: {newest}.") if newest else None
+        raise NotFound.named(Bilingual(ja=f"{kind} の id", en=f"{kind} id"), artifact, (), remedy=remedy)
 
     def ids(self, kind: Kind) -> list[str]:
         """The ids of a kind, newest first."""
@@ -200,6 +236,35 @@ class Artifacts:
 def _fingerprint(path: Path) -> dict[str, Any]:
     with storage_errors(), path.open("rb") as file:
         return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
+
+
+def _is_whole(folder: Path, name: str, kept: Mapping[str, Any]) -> bool:
+    """Whether a file is there, in the folder itself, and as long as its manifest says."""
+    told = (folder / name).lstat()
+    return Path(name).name == name and stat.S_ISREG(told.st_mode) and told.st_size == kept["bytes"]
+
+
+def _read(path: Path) -> bytes:
+    """What is in a file that is no link, no pipe and no device.
+
+    Raises:
+        OSError: with one of `_DAMAGE` when it is something else.
+    """
+    with open(path, "rb", opener=_opened) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path))
+        return file.read()
+
+
+def _opened(path: str, flags: int) -> int:
+    return os.open(path, flags | _CAREFULLY)
+
+
+def _damaged(path: Path) -> StorageError:
+    return StorageError(
+        ja=f"{path} が壊れています。そのフォルダを消して、もう一度作ってください。",
+        en=f"{path} is damaged. Delete its folder and make it again.",
+    )
 
 
 @contextlib.contextmanager
