@@ -29,6 +29,13 @@ if TYPE_CHECKING:  # `--help` needs none of this
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 when it did what was asked."""
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     asked = _parser().parse_args(arguments)
     try:
         settings = _settings(asked)
@@ -68,8 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HybridError as error:
         sys.stderr.write(error.text(settings.language) + "\n")
         return 1
-    except KeyboardInterrupt:
-        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -147,6 +152,11 @@ def _serve(settings: Settings, transport: str) -> int:
     # While everything is imported there is no garbage; looking for it would take a tenth of the start (measured).
     gc.disable()
     if transport == "stdio":
+        if sys.stdin is None or sys.stdout is None:  # so Python says that they were closed at the start
+            raise HybridError(
+                ja="標準入力か標準出力が閉じています。MCP ホストから起動するか、--transport http を使ってください。",
+                en="Standard input or output is closed. Start it from an MCP host, or use --transport http.",
+            )
         return asyncio.run(_serve_stdio(settings))
     return _loop_for_http().run(_serve_http(settings))
 

@@ -3,8 +3,9 @@
 The SDK's transport reads in a thread: a signal cannot end it before stdin closes, and busy sync work
 starves it. Here pipes are read by the loop itself; where the loop cannot (files, consoles, Windows),
 a daemon thread reads and dies with the process. While serving, descriptor 0 is empty and descriptor
-1 is stderr, so nothing a C library prints can stand between two messages. SIGINT and SIGTERM end the
-input, as a client that closes it does: calls are cancelled, and everything is cleaned up.
+1 is stderr, so nothing a C library prints can stand between two messages. SIGINT, SIGTERM and a client
+that listens no more end the input, as one that closes it does: calls are cancelled, and everything is
+cleaned up.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ async def stdio_transport(longest: int) -> AsyncIterator[tuple[_Incoming, _Outgo
     os.dup2(2, 1)
     loop = asyncio.get_running_loop()
     try:
-        outgoing = _Outgoing(await _writer(wire_out))
         reader, end = await _reader(wire_in)
+        outgoing = _Outgoing(await _writer(wire_out, end))
         for number in _ENDING_SIGNALS:
             with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt instead
                 loop.add_signal_handler(number, end)
@@ -315,24 +316,47 @@ def _read_on(descriptor: int, feed: _Feed, loop: asyncio.AbstractEventLoop) -> N
             return
 
 
-async def _writer(descriptor: int) -> Callable[[bytes], Awaitable[None]]:
-    """How to write to the client: through the loop, or in a thread where the loop cannot."""
+class _Written(asyncio.streams.FlowControlMixin):
+    """The client's end of what we write; says when it is closed."""
+
+    def __init__(self, lost: Callable[[], None]) -> None:
+        super().__init__()
+        self._lost = lost
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._lost()
+
+
+async def _writer(descriptor: int, lost: Callable[[], None]) -> Callable[[bytes], Awaitable[None]]:
+    """How to write to the client: through the loop, or in a thread where the loop cannot.
+
+    Args:
+        descriptor: where to.
+        lost: called once nothing more can be written: nobody would hear an answer.
+    """
     loop = asyncio.get_running_loop()
     if not _is_pipe(descriptor):
         turn = asyncio.Lock()
 
         async def write_in_thread(data: bytes) -> None:
             async with turn:
-                await asyncio.to_thread(_write_all, descriptor, data)
+                try:
+                    await asyncio.to_thread(_write_all, descriptor, data)
+                except OSError:
+                    lost()
+                    raise
 
         return write_in_thread
     file = os.fdopen(descriptor, "wb", buffering=0, closefd=False)
-    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, file)
+    transport, protocol = await loop.connect_write_pipe(lambda: _Written(lost), file)
     stream = asyncio.StreamWriter(transport, protocol, None, loop)
 
     held: list[bytes] = []
 
     async def write(data: bytes) -> None:
+        if transport.is_closing():
+            raise BrokenPipeError
         # Answers of one turn of the loop go out in one piece: each by itself would wake the client.
         held.append(data)
         try:

@@ -104,6 +104,47 @@ async def test_closing_stdin_ends_the_server(tmp_path: Path) -> None:
         assert await wire.ended() == 0
 
 
+async def test_a_client_that_listens_no_more_ends_the_server_though_stdin_is_open(tmp_path: Path) -> None:
+    listening, said = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hybrid_mcp", "serve"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=said,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"HYBRID_MCP_DATA_DIR": str(tmp_path)},
+    )
+    os.close(said)
+    assert process.stdin is not None
+    assert process.stderr is not None
+    process.stdin.write(json.dumps(HELLO).encode() + b"\n")
+    assert b'"result"' in await asyncio.to_thread(os.read, listening, 2**20)
+    os.close(listening)
+    try:
+        async with asyncio.timeout(60):
+            told = await process.stderr.read()
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert b"asyncio" not in told
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-"])
+async def test_a_closed_descriptor_is_refused_with_a_sentence(tmp_path: Path, closed: str) -> None:
+    process = await asyncio.create_subprocess_shell(
+        f'"{sys.executable}" -m hybrid_mcp serve {closed}',
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"HYBRID_MCP_DATA_DIR": str(tmp_path), "HYBRID_MCP_LANGUAGE": "en"},
+    )
+    async with asyncio.timeout(60):
+        _, told = await process.communicate()
+    assert process.returncode == 1
+    assert b"closed" in told
+    assert b"Traceback" not in told
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_ends_an_idle_server_though_stdin_is_open(tmp_path: Path, number: int) -> None:
     async with served(tmp_path) as wire:
