@@ -13,6 +13,7 @@ from mcp.server.mcpserver.prompts.base import Message, PromptArgument, UserMessa
 from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticKnownError
 
 from hybrid_mcp.app import App
 from hybrid_mcp.errors import HybridError, InvalidInput
@@ -37,10 +38,16 @@ class _Asked(BaseModel):
 A = TypeVar("A", bound=_Asked)
 
 
+_LONGEST_CAST = 1500
+_LONGEST_AUTHORS = 25_000
+"""Characters, with room for as many as there may be: a text is looked at before it is taken apart."""
+
+
 def _roles(asked: object) -> object:
     """The cast as people type it: `name: how they talk`, separated by semicolons."""
     if not isinstance(asked, str):
         return asked
+    _not_longer(asked, _LONGEST_CAST)
     pairs = [re.split(r"[:：]", role, maxsplit=1) for role in re.split(r"[;；\n]", asked) if role.strip()]
     return [dict(zip(("name", "notes"), pair, strict=False)) for pair in pairs]
 
@@ -48,7 +55,13 @@ def _roles(asked: object) -> object:
 def _names(asked: object) -> object:
     if not isinstance(asked, str):
         return asked
+    _not_longer(asked, _LONGEST_AUTHORS)
     return [name.strip() for name in re.split(r"[,、]", asked) if name.strip()]
+
+
+def _not_longer(asked: str, most: int) -> None:
+    if len(asked) > most:
+        raise PydanticKnownError("string_too_long", {"max_length": most})
 
 
 _Id = Annotated[OneLine, Field(max_length=64)]
@@ -147,8 +160,10 @@ def add_prompts(server: MCPServer[App], app: App) -> None:
         from hybrid_mcp.script.prompting import source_language, writing_prompt
 
         if asked.source_id and (asked.title or asked.abstract or asked.authors or asked.publication_year):
-            raise _one_source()
-        source = await _source(app, asked.title, asked.abstract, asked.source_id, asked.authors, asked.publication_year)
+            raise _one_source(_BY_SOURCE)
+        source = await _source(
+            app, asked.title, asked.abstract, asked.source_id, _BY_SOURCE, asked.authors, asked.publication_year
+        )
         write = partial(
             writing_prompt,
             source,
@@ -171,11 +186,11 @@ def add_prompts(server: MCPServer[App], app: App) -> None:
         from hybrid_mcp.script.prompting import source_language
 
         if sum(map(bool, (asked.source_id, asked.script_id, asked.title or asked.abstract))) > 1:
-            raise _one_source()
+            raise _one_source(_BY_EITHER)
         named = asked.source_id
         if asked.script_id:
             named = (await in_thread(lambda: kept(app.artifacts, asked.script_id))).source_id
-        source = await _source(app, asked.title, asked.abstract, named)
+        source = await _source(app, asked.title, asked.abstract, named, _BY_EITHER)
         language = asked.language or source_language(source)
         return await in_thread(lambda: explaining_prompt(source, asked.audience, language))
 
@@ -264,23 +279,31 @@ def _offered(
     )
 
 
+_BY_SOURCE = Bilingual(ja="source_id", en="source_id")
+_BY_EITHER = Bilingual(ja="source_id か script_id", en="source_id or script_id")
+
+
 async def _source(
     app: App,
     title: str,
     abstract: str,
     source_id: str,
+    ids: Bilingual,
     authors: list[str] | None = None,
     publication_year: int | None = None,
 ) -> Source:
-    """The source that the arguments describe, stored so that save_script can be told its id."""
+    """The source that the arguments describe, stored so that save_script can be told its id.
+
+    `ids` are the arguments of the prompt that can name one.
+    """
     from hybrid_mcp.script.keep import keep_source, kept_source
 
     if source_id:
         return await in_thread(lambda: kept_source(app.artifacts, source_id))
     if not (title and abstract):
         raise InvalidInput(
-            ja="出典がありません。title と abstract の両方か、id を渡してください。",
-            en="There is no source. Give both title and abstract, or an id.",
+            ja=f"出典がありません。title と abstract の両方か、{ids.ja} を渡してください。",
+            en=f"There is no source. Give both title and abstract, or {ids.en}.",
         )
     paper = Paper(title=title, abstract=abstract, authors=authors or [], publication_year=publication_year)
     source = await in_thread(lambda: source_of(paper, "", ""))
@@ -288,8 +311,8 @@ async def _source(
     return source
 
 
-def _one_source() -> InvalidInput:
+def _one_source(ids: Bilingual) -> InvalidInput:
     return InvalidInput(
-        ja="出典の渡し方が 2 通りあります。id か、title と abstract か、どちらか一方にしてください。",
-        en="The source is given in two ways. Give an id, or title and abstract, not both.",
+        ja=f"出典の渡し方が 2 通りあります。{ids.ja} か、title と abstract か、どれか一つにしてください。",
+        en=f"The source is given in two ways. Give {ids.en}, or title and abstract: one of them.",
     )

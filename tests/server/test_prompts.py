@@ -253,7 +253,11 @@ async def test_a_source_that_speaks_to_the_model_is_marked(client: Client) -> No
 
 # --- arguments ---
 
-TWO_WAYS: dict[Language, str] = {"ja": "2 通りあります", "en": "given in two ways"}
+TWO_WAYS: dict[Language, str] = {"ja": "2 通りあります。source_id か", "en": r"given in two ways\. Give source_id"}
+NO_SOURCE: dict[Language, str] = {
+    "ja": "出典がありません。.*、source_id か script_id を渡して",
+    "en": "There is no source.* or source_id or script_id",
+}
 NO_SCRIPT: dict[Language, str] = {"ja": "script の id「.*」はありません", "en": "no script id"}
 NO_SOURCE_ID: dict[Language, str] = {"ja": "source の id「.*」はありません", "en": "no source id"}
 
@@ -270,8 +274,8 @@ BAD: list[tuple[str, dict[str, str], dict[Language, str]]] = [
     ("review_script", {"id": "s"}, {"ja": "使えるのは: script_id", "en": "Known: script_id"}),
     ("explain_like", {"title": "t", "abstract": "海馬。"}, {"ja": "audience が必要", "en": "audience is required"}),
     ("explain_like", {"audience": "a" * 201, "source_id": "s"}, {"ja": "上限 200 文字", "en": "limit 200 characters"}),
-    ("explain_like", {"audience": "a"}, {"ja": "出典がありません", "en": "There is no source"}),
-    ("explain_like", {"audience": "a", "title": "t"}, {"ja": "出典がありません", "en": "There is no source"}),
+    ("explain_like", {"audience": "a"}, NO_SOURCE),
+    ("explain_like", {"audience": "a", "title": "t"}, NO_SOURCE),
     ("explain_like", {"audience": "a", "title": "t", "source_id": "s"}, TWO_WAYS),
     ("explain_like", {"audience": "a", "script_id": "t", "source_id": "s"}, TWO_WAYS),
     ("explain_like", {"audience": "a", "source_id": "script-0123456789abcdef"}, NO_SOURCE_ID),
@@ -280,6 +284,10 @@ BAD: list[tuple[str, dict[str, str], dict[Language, str]]] = [
     ("explain_like", {"audience": "a", "title": "t", "abstract": "…"}, {"ja": "出典に文がありません", "en": "no sentence"}),
     ("write_script", {"title": "t", "abstract": "海馬。", "source_id": "s"}, TWO_WAYS),
     ("write_script", {"source_id": "s", "authors": "a"}, TWO_WAYS),
+    ("write_script", {"title": "t"}, {"ja": "、source_id を渡して", "en": r"or source_id\."}),
+    ("write_script", {"title": "t", "cast": "a" * 1501}, {"ja": "cast が長すぎます", "en": "cast is too long"}),
+    ("write_script", {"title": "t", "cast": ";" * 1501}, {"ja": "cast が長すぎます", "en": "cast is too long"}),
+    ("write_script", {"title": "t", "authors": "," * 25_001}, {"ja": "authors が長すぎます", "en": "authors is too long"}),
     ("write_script", {"title": "t", "abstract": "海馬。", "publication_year": "12"}, {"ja": "1500 以上", "en": "≥ 1500"}),
     ("write_script", {"title": "t", "abstract": "海馬。", "target_minutes": "nan"}, {"ja": "target_minutes", "en": "target_minutes"}),
     ("write_script", {"title": "t", "abstract": "海馬。", "cast": "a;b;c;d;e"}, {"ja": "4 個まで", "en": "at most 4 items"}),
