@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
+from textwrap import indent
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.markup import escape
-from rich.padding import Padding
-from rich.table import Table
 
 from hybrid_mcp.config import Settings, env_files
 from hybrid_mcp.doctor import Diagnosis, examine
@@ -40,13 +40,14 @@ async def check(settings: Settings, *, as_json: bool) -> int:
 
 
 def _print(found: Diagnosis, language: Language) -> None:
-    console = Console(highlight=False)
-    uses = Table.grid(padding=(0, 3))
+    # No line is cut to the width of the window, or filled up to it: there are commands in them.
+    console = Console(highlight=False, soft_wrap=True)
+    width = max(cell_len(job.in_(language)) for job in _JOBS.values())
     nobody = Bilingual(ja="[red]なし[/]", en="[red]nobody[/]").in_(language)
-    for use in found.uses:
-        uses.add_row(f"  {_JOBS[use.job].in_(language)}", escape(use.engine) if use.engine else nobody)
     console.print(Bilingual(ja="[bold]いま使うもの[/]", en="[bold]Would be used now[/]").in_(language))
-    console.print(uses)
+    for use in found.uses:
+        job = set_cell_size(_JOBS[use.job].in_(language), width)
+        console.print(f"  {job}   {escape(use.engine) if use.engine else nobody}")
     console.print(Bilingual(ja="\n[bold]エンジン[/]", en="\n[bold]Engines[/]").in_(language))
     by_subject: dict[str, list[Finding]] = {}
     for finding in found.findings:
@@ -55,17 +56,15 @@ def _print(found: Diagnosis, language: Language) -> None:
         one = same[0]
         jobs = Bilingual(ja="・", en=", ").in_(language).join(_JOBS[each.job].in_(language) for each in same)
         facts = [one.version, f"{one.latency * 1000:.0f} ms" if one.latency else "", jobs]
-        line = f"{_MARKS[one.state]} [bold]{escape(name)}[/]  {escape('  '.join(filter(None, facts)))}"
-        # Not cut to the width of the window: what to do stands at the end.
-        console.print(line, soft_wrap=True)
+        console.print(f"{_MARKS[one.state]} [bold]{escape(name)}[/]  {escape('  '.join(filter(None, facts)))}")
         if detail := one.detail.in_(language):
-            console.print(Padding(escape(detail), (0, 0, 0, 4)))
+            console.print(escape(indent(detail, "    ")))
     files = "  ".join(
         f"{file}{'' if file.is_file() else Bilingual(ja=' (なし)', en=' (none)').in_(language)}" for file in env_files()
     )
     console.print(Bilingual(ja="\n[bold]設定を読む場所[/]", en="\n[bold]Settings are read from[/]").in_(language))
-    console.print(escape(f"  {files}"), soft_wrap=True)
+    console.print(escape(f"  {files}"))
     if found.keys:
         console.print(Bilingual(ja="\n[bold]鍵の出どころ[/]", en="\n[bold]Where keys come from[/]").in_(language))
     for name, source in found.keys.items():
-        console.print(escape(f"  {name}: {source}"), soft_wrap=True)
+        console.print(escape(f"  {name}: {source}"))
