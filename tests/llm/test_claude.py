@@ -380,7 +380,7 @@ async def test_a_servers_words_are_not_repeated_since_they_may_quote_the_request
 async def test_without_a_key_anthropic_is_not_even_asked() -> None:
     async with claude_at("https://api.anthropic.com", Keys(None)) as claude:
         for ask in (claude.check(), claude.chat(ChatRequest(QUESTION)), claude.count(ChatRequest(QUESTION))):
-            with pytest.raises(KeyMissing, match="CLAUDE_API_KEY"):
+            with pytest.raises(KeyMissing, match=r"Set CLAUDE_API_KEY in the environment or in \.env\.hybrid"):
                 await ask
         assert claude._client is None
 

@@ -414,12 +414,13 @@ async def test_a_server_of_peoples_own_may_list_another_name_than_it_takes() -> 
 
 
 async def test_a_vendor_is_not_asked_without_a_key() -> None:
-    for name, settings in (("openai", OpenAIServer()), ("groq", GroqServer())):
+    for name, maker, settings in (("openai", "OpenAI", OpenAIServer()), ("groq", "Groq", GroqServer())):
         secret: SecretName = "openai_api_key" if name == "openai" else "groq_api_key"
+        told = rf"no key for {maker}\. Set {secret.upper()} in the environment or in \.env\.hybrid"
         guard = Backend(name, parallel=1, deadline=5.0)
         model = ChatCompletions(name, settings, Keys(None), secret, Egress(Outgoing()), guard)
         for work in (model.check(), model.chat(HELLO)):
-            with pytest.raises(KeyMissing, match=secret.upper()):
+            with pytest.raises(KeyMissing, match=told):
                 await work
         await model.close()
 

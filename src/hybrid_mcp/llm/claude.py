@@ -112,8 +112,8 @@ class Claude:
         host = urlsplit(self._url).hostname or ""
         if secret is None and (host == "anthropic.com" or host.endswith(".anthropic.com")):
             raise KeyMissing(
-                ja="Claude の鍵がありません。CLAUDE_API_KEY に設定してください。",
-                en="There is no key for Claude. Set CLAUDE_API_KEY.",
+                ja="Claude の鍵がありません。CLAUDE_API_KEY を環境変数か .env.hybrid に設定してください。",
+                en="There is no key for Claude. Set CLAUDE_API_KEY in the environment or in .env.hybrid.",
             )
         key = _PLACEHOLDER if secret is None else secret.for_header()
         client = await self._opened()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _CHECK_WITHIN = 2.0
 """Seconds."""
 _VENDORS = ("api.openai.com", "api.groq.com")
+_MAKERS: Mapping[SecretName, str] = {"openai_api_key": "OpenAI", "groq_api_key": "Groq"}
 _NO_KEY = "none"
 """Sent to servers of the operator's own, most of which ask for no key."""
 
@@ -151,10 +152,10 @@ class ChatCompletions:
             return secret.for_header()
         if not self._vendor:
             return _NO_KEY
-        variable = self._secret_name.upper()
+        variable, maker = self._secret_name.upper(), _MAKERS[self._secret_name]
         raise KeyMissing(
-            ja=f"{self.name} の鍵がありません。{variable} を環境変数か .env.hybrid に設定してください。",
-            en=f"There is no key for {self.name}. Set {variable} in the environment or in .env.hybrid.",
+            ja=f"{maker} の鍵がありません。{variable} を環境変数か .env.hybrid に設定してください。",
+            en=f"There is no key for {maker}. Set {variable} in the environment or in .env.hybrid.",
         )
 
     async def _ask_health(self) -> Health:
