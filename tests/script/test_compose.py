@@ -93,6 +93,16 @@ def test_a_dialogue_has_two_speakers(japanese_paper: Paper) -> None:
     assert all(line.speaker == "解説" for line in script.lines if line.grounded)
 
 
+def test_nobody_in_a_dialogue_answers_themselves(japanese_paper: Paper) -> None:
+    lines = japanese(japanese_paper, "dialogue").lines
+    assert len({line.speaker for line in lines[:3]}) == 2
+    assert not [
+        line.text
+        for before, line in itertools.pairwise(lines)
+        if before.speaker == line.speaker and "はい。" in line.text
+    ]
+
+
 def test_a_shorter_target_tells_less_and_stays_near_it(japanese_paper: Paper) -> None:
     short, whole = japanese(japanese_paper, minutes=1.5), japanese(japanese_paper, "educational")
     assert short.planned_seconds < whole.planned_seconds
