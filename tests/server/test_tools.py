@@ -232,6 +232,7 @@ async def test_what_was_spoken_is_heard_back(client: Client, models_dir: Path) -
     heard = await good(client, "transcribe", source=f"audio://{speech['audio_id']}", format="srt")
     assert heard["language"] == "ja"
     assert heard["heard_back_error_rate"] < 0.25
+    assert "a hint and no verdict" in heard["note"]
     assert "-->" in heard["text"]
     [content] = (await client.read_resource(f"transcript://{heard['transcript_id']}")).contents
     assert isinstance(content, TextResourceContents)

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 _SHOWN = 6000
 """Characters of the transcript in the answer; the rest is in its file."""
 _HEARD = Bilingual(ja="{total} 秒のうち {done} 秒を聞き取りました", en="{done} of {total} seconds heard")
+_HEARD_BACK = Bilingual(
+    ja="heard_back_error_rate は目安で、音声の良し悪しを決めるものではありません。聞き取る側 (Whisper) の間違いや、漢字とかなの"
+    "書き方の違いも、誤りに数えられます。",
+    en="heard_back_error_rate is a hint and no verdict on the audio: what Whisper itself mishears counts as an error, "
+    "and so does kanji written for kana.",
+)
 _NOTHING = Bilingual(ja="音声から言葉は聞き取れませんでした。", en="No speech was heard.")
 
 
@@ -93,8 +99,10 @@ def _answer(heard: Heard, form: str, language: Language) -> TranscriptAnswer:
     name = "transcript.txt" if form == "text" else f"transcript.{form}"
     text = heard.artifact.read_text(name).strip()
     rate = None
+    notes = [] if transcript.segments else [_NOTHING]
     if heard.of is not None:
         rate = round(character_error_rate(heard.of.summary["spoken_text"], transcript.text), 4)
+        notes.append(_HEARD_BACK)
     return TranscriptAnswer(
         transcript_id=heard.artifact.id,
         text=text[:_SHOWN],
@@ -109,5 +117,5 @@ def _answer(heard: Heard, form: str, language: Language) -> TranscriptAnswer:
         words=sum(len(segment.words) for segment in transcript.segments),
         engine=transcript.engine,
         heard_back_error_rate=rate,
-        note="" if transcript.segments else _NOTHING.in_(language),
+        note="\n".join(note.in_(language) for note in notes),
     )
