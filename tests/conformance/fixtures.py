@@ -123,7 +123,10 @@ async def test_error_handling() -> list[TextContent]:
 
 
 async def test_sampling(ctx: _Ctx, prompt: str) -> list[TextContent]:
-    answer = await ctx.session.create_message(messages=[_said(prompt)], max_tokens=100)
+    # On the stream of the call; the client's own may not be open yet.
+    answer = await ctx.session.create_message(
+        messages=[_said(prompt)], max_tokens=100, related_request_id=ctx.request_id
+    )
     return [_text(f"LLM response: {_sampled(answer)}")]
 
 
