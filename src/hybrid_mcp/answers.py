@@ -10,13 +10,13 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mcp.types import Annotations, AudioContent, ContentBlock, ResourceLink
+from mcp.types import Annotations, AudioContent, ContentBlock, Resource, ResourceLink
 
 from hybrid_mcp.app import App
 from hybrid_mcp.artifacts import Artifact, Kind, storage_errors
 from hybrid_mcp.errors import StorageError
 from hybrid_mcp.languages import Language
-from hybrid_mcp.resources import listed
+from hybrid_mcp.resources import listed, sound
 
 _LINKED: tuple[Kind, ...] = ("script", "audio", "transcript")
 _TEXT_ONLY = frozenset({"claude-ai"})
@@ -46,15 +46,22 @@ def beside(app: App, answer: Mapping[str, Any], client: str) -> list[ContentBloc
 
 def _blocks(artifact: Artifact, language: Language, most: int) -> Iterator[ContentBlock]:
     with storage_errors():
-        yield ResourceLink.model_validate(
-            listed(artifact, artifact.folder.stat().st_mtime, language).model_dump(by_alias=True)
-        )
+        made = listed(artifact, artifact.folder.stat().st_mtime, language)
         if not artifact.id.startswith("audio-"):
+            yield _link(made)
             return
-        sound = artifact.path(artifact.summary["audio"])  # in the format that was asked for
-        if sound.stat().st_size <= most:
-            yield AudioContent(
-                data=base64.b64encode(sound.read_bytes()).decode(),
-                mime_type=artifact.summary["mime_type"],
-                annotations=Annotations(audience=["user"]),  # to be heard; models mostly have no use for it
-            )
+        name, mime_type = sound(artifact)
+        size = artifact.path(name).lstat().st_size
+    if mime_type != made.mime_type:
+        made = made.model_copy(update={"uri": f"{made.uri}/file", "mime_type": mime_type, "size": size})
+    yield _link(made)
+    if size <= most:
+        yield AudioContent(
+            data=base64.b64encode(artifact.read_bytes(name)).decode(),
+            mime_type=mime_type,
+            annotations=Annotations(audience=["user"]),  # to be heard; models mostly have no use for it
+        )
+
+
+def _link(made: Resource) -> ResourceLink:
+    return ResourceLink.model_validate(made.model_dump(by_alias=True))

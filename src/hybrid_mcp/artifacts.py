@@ -77,7 +77,7 @@ class Artifact:
         try:
             return self.read_bytes(name).decode()
         except UnicodeDecodeError as error:
-            raise _damaged(self.path(name)) from error
+            raise damaged(self.path(name)) from error
 
     def read_bytes(self, name: str) -> bytes:
         """What is in one of its files.
@@ -90,7 +90,7 @@ class Artifact:
                 return _read(self.path(name))
             except OSError as error:
                 if error.errno in _DAMAGE:
-                    raise _damaged(self.path(name)) from error
+                    raise damaged(self.path(name)) from error
                 raise
 
 
@@ -162,7 +162,7 @@ class Artifacts:
         if ours and (found := self.find(artifact)) is not None:
             return found
         if ours and os.path.lexists(self.root / artifact):
-            raise _damaged(self.root / artifact)
+            raise damaged(self.root / artifact)
         newest = ", ".join(self.ids(kind)[:_NAMED])
         remedy = Bilingual(ja=f"新しいもの: {newest}。", en=f"The newest: {newest}.") if newest else None
         raise NotFound.named(Bilingual(ja=f"{kind} の id", en=f"{kind} id"), artifact, (), remedy=remedy)
@@ -260,7 +260,8 @@ def _opened(path: str, flags: int) -> int:
     return os.open(path, flags | _CAREFULLY)
 
 
-def _damaged(path: Path) -> StorageError:
+def damaged(path: Path) -> StorageError:
+    """The error that a file or folder is not what was put there."""
     return StorageError(
         ja=f"{path} が壊れています。そのフォルダを消して、もう一度作ってください。",
         en=f"{path} is damaged. Delete its folder and make it again.",

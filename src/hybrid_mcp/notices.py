@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from anyio.lowlevel import checkpoint
@@ -122,7 +123,8 @@ class Notices:
     ) -> SubscriptionsListenResult:
         """One stream of the newest protocol. What it is not told of is left out of the acknowledgement."""
         asked = params.notifications
-        uris = [uri for uri in dict.fromkeys(asked.resource_subscriptions or ()) if await self._offers(uri)][:_MOST]
+        distinct = islice(dict.fromkeys(asked.resource_subscriptions or ()), _MOST)
+        uris = [uri for uri in distinct if await self._offers(uri)]
         granted = SubscriptionFilter(
             resources_list_changed=asked.resources_list_changed, resource_subscriptions=uris or None
         )
@@ -181,10 +183,11 @@ class Notices:
         assert self._server is not None  # noqa: S101  (only served handlers ask)
         if len(uri) > _LONGEST_URI:
             return False
-        templates = await self._server.list_resource_templates()
-        if any(UriTemplate.parse(template.uri_template).match(uri) is not None for template in templates):
+        if uri in _LIVE:
             return True
-        return any(resource.uri == uri for resource in await self._server.list_resources())
+        # Whatever else there is to read matches a template; nothing that was made need be listed for it.
+        templates = await self._server.list_resource_templates()
+        return any(UriTemplate.parse(template.uri_template).match(uri) is not None for template in templates)
 
     @asynccontextmanager
     async def _looking(self, uris: Iterable[str]) -> AsyncIterator[None]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from mcp.server.caching import CacheableMethod, CacheHint, apply_cache_hint
@@ -31,10 +31,11 @@ from mcp.types import (
 from pydantic import AnyUrl
 
 from hybrid_mcp.app import App
-from hybrid_mcp.artifacts import Artifact, Kind, storage_errors
+from hybrid_mcp.artifacts import Artifact, Kind, damaged, storage_errors
 from hybrid_mcp.choosing import Passed
 from hybrid_mcp.config import Watching
 from hybrid_mcp.doctor import examine
+from hybrid_mcp.episode.formats import MIME
 from hybrid_mcp.errors import EngineError, HybridError, NotFound, StorageError
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.notices import Notices
@@ -61,7 +62,8 @@ class _File:
     uri: str
     name: str
     kind: Kind
-    file: str
+    file: str | None
+    """None: the sound, in the format that was asked for."""
     mime_type: str
     title: Bilingual
     description: Bilingual
@@ -123,6 +125,27 @@ _FILES = (
         Bilingual(ja="読み上げの字幕", en="Subtitles of a narration"),
     ),
     _File(
+        "audio://{id}/report",
+        "audio_report",
+        "audio",
+        "report.html",
+        "text/html",
+        Bilingual(ja="レポート", en="Report"),
+        Bilingual(ja="台本と根拠を見ながら聞けるページ", en="A page to listen to, with script and evidence"),
+    ),
+    _File(
+        "audio://{id}/file",
+        "audio_file",
+        "audio",
+        None,
+        "application/octet-stream",
+        Bilingual(ja="指定した形式の録音", en="Recording in its format"),
+        Bilingual(
+            ja="作るときに指定した形式 (mp3 など) の録音。種類は読んだときにわかる",
+            en="A narration in the format it was asked for (mp3, …); its type is told when it is read",
+        ),
+    ),
+    _File(
         "transcript://{id}/text",
         "transcript_text",
         "transcript",
@@ -140,10 +163,31 @@ _FILES = (
         Bilingual(ja="書き起こしの字幕 (SRT)", en="Subtitles of a transcript (SRT)"),
         Bilingual(ja="聞き取った言葉の字幕", en="Subtitles of what was heard"),
     ),
+    _File(
+        "transcript://{id}/vtt",
+        "transcript_vtt",
+        "transcript",
+        "transcript.vtt",
+        "text/vtt",
+        Bilingual(ja="書き起こしの字幕 (WebVTT)", en="Subtitles of a transcript (WebVTT)"),
+        Bilingual(ja="聞き取った言葉の字幕", en="Subtitles of what was heard"),
+    ),
 )
 _OF_KIND = {row.kind: row for row in reversed(_FILES)}
 """What stands for an artifact in the list: the first file of its kind."""
+_SOUNDS = {f"narration.{audio_format}": mime_type for audio_format, mime_type in MIME.items()}
 _PRIORITY: dict[Kind, float] = {"script": 0.8, "audio": 0.6, "transcript": 0.6}
+
+
+class _Sound(bytes):
+    """A recording that knows its type; of what is read by a template, the SDK would tell the template's."""
+
+    mime_type: str
+
+    def __new__(cls, content: bytes, mime_type: str) -> Self:
+        sound = super().__new__(cls, content)
+        sound.mime_type = mime_type
+        return sound
 
 
 class HybridServer(MCPServer[App]):
@@ -190,7 +234,7 @@ class HybridServer(MCPServer[App]):
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         """See `MCPServer.read_resource`. What is not there is told in the interface's language."""
         try:
-            return await super().read_resource(uri, context)
+            contents = await super().read_resource(uri, context)
         except ResourceNotFoundError as error:
             if isinstance(error.__cause__, HybridError):
                 raise
@@ -198,6 +242,12 @@ class HybridServer(MCPServer[App]):
             known = [*(resource.uri for resource in await super().list_resources()), *templates]
             unknown = NotFound.named(Bilingual(ja="リソース", en="resource"), str(uri), known)
             raise ResourceNotFoundError(unknown.text(self.app.settings.language)) from unknown
+        if isinstance(contents, InputRequiredResult):
+            return contents
+        return [
+            replace(one, mime_type=one.content.mime_type) if isinstance(one.content, _Sound) else one
+            for one in contents
+        ]
 
 
 def cache_hints(watching: Watching) -> dict[CacheableMethod, CacheHint]:
@@ -221,24 +271,26 @@ def add_resources(server: HybridServer, app: App) -> None:
     language = app.settings.language
     server.app = app
 
-    async def read(row: _File, artifact: str) -> str | bytes:
-        try:
-            with storage_errors():
-                path = app.artifacts.get(artifact, row.kind).path(row.file)
-                if path.stat().st_size > _LARGEST:
-                    message = Bilingual(
-                        ja=f"大きすぎて送れません。ファイルを開いてください: {path}",
-                        en=f"Too large to send. Open the file: {path}",
-                    )
-                    raise ResourceError(message.in_(language))
-                content = await in_thread(path.read_bytes)
-        except HybridError as error:
-            raise _told(error, language) from error
-        return content if row.kind == "audio" and row.mime_type.startswith("audio/") else content.decode()
+    def read(row: _File, artifact: str) -> str | bytes:
+        with storage_errors():
+            found = app.artifacts.get(artifact, row.kind)
+            name = row.file or sound(found)[0]
+            path = found.path(name)
+            if path.lstat().st_size > _LARGEST:
+                message = Bilingual(
+                    ja=f"大きすぎて送れません。ファイルを開いてください: {path}",
+                    en=f"Too large to send. Open the file: {path}",
+                )
+                raise ResourceError(message.in_(language))
+        mime_type = _SOUNDS.get(name)
+        return found.read_text(name) if mime_type is None else _Sound(found.read_bytes(name), mime_type)
 
     def reader(row: _File) -> Callable[[str], Awaitable[str | bytes]]:
         async def file(id: str) -> str | bytes:  # noqa: A002  (named in the URI)
-            return await read(row, id)
+            try:
+                return await in_thread(partial(read, row, id))
+            except HybridError as error:
+                raise _told(error, language) from error
 
         return file
 
@@ -391,8 +443,25 @@ async def _voice(app: App, asked: str) -> dict[str, Any]:
 
 
 def _made_lately(app: App) -> list[Resource]:
-    recent = app.artifacts.recent(tuple(_OF_KIND), _LISTED)
-    return [listed(artifact, at, app.settings.language) for artifact, at in recent]
+    made: list[Resource] = []
+    for artifact, at in app.artifacts.recent(tuple(_OF_KIND), _LISTED):
+        try:
+            made.append(listed(artifact, at, app.settings.language))
+        except StorageError as error:  # damaged, or removed meanwhile
+            _log.warning("something made cannot be listed", extra={"reason": error.text("en")})
+    return made
+
+
+def sound(artifact: Artifact) -> tuple[str, str]:
+    """The file of a recording in the format that was asked for, and its MIME type.
+
+    Raises:
+        StorageError: the artifact does not say.
+    """
+    name = str(artifact.summary.get("audio"))
+    if name not in _SOUNDS:
+        raise damaged(artifact.folder)
+    return name, _SOUNDS[name]
 
 
 def listed(artifact: Artifact, at: float, language: Language) -> Resource:
@@ -404,7 +473,7 @@ def listed(artifact: Artifact, at: float, language: Language) -> Resource:
     kind = next(kind for kind in _OF_KIND if artifact.id.startswith(f"{kind}-"))
     row = _OF_KIND[kind]
     with storage_errors():
-        size = artifact.path(row.file).stat().st_size
+        size = artifact.path(row.file or sound(artifact)[0]).lstat().st_size
     return Resource(
         uri=row.uri.format(id=quote(artifact.id)),
         name=artifact.id,
@@ -420,14 +489,15 @@ def listed(artifact: Artifact, at: float, language: Language) -> Resource:
 
 def _title(artifact: Artifact) -> str:
     """Its title, or the beginning of what is said in it."""
-    if title := artifact.summary.get("title"):
-        return str(title)
-    if artifact.id.startswith("transcript-"):
-        said = artifact.read_text("transcript.txt")
-    else:
-        said = str(artifact.summary.get("spoken_text", ""))
-    said = " ".join(said[: 2 * _TITLE].split())
-    return said if len(said) <= _TITLE else f"{said[: _TITLE - 1]}…"
+    title = str(artifact.summary.get("title") or "")
+    if not title:
+        if artifact.id.startswith("transcript-"):
+            said = artifact.read_text("transcript.txt")
+        else:
+            said = str(artifact.summary.get("spoken_text", ""))
+        said = " ".join(said[: 2 * _TITLE].split())
+        title = said if len(said) <= _TITLE else f"{said[: _TITLE - 1]}…"
+    return title.encode(errors="replace").decode()  # JSON can hold half a character, which no answer can
 
 
 def _told(error: HybridError, language: Language) -> ResourceError:

@@ -63,12 +63,13 @@ async def test_speech_is_told_in_text_then_linked_then_given_as_sound(settings: 
         assert kinds(answer) == ["text", "resource_link", "audio"]
         _, link, sound = answer.content
         assert isinstance(link, ResourceLink)
-        assert (link.uri, link.name) == (f"audio://{speech['audio_id']}", speech["audio_id"])
-        assert (link.mime_type, link.size) == ("audio/wav", Path(speech["wav_path"]).stat().st_size)
+        assert (link.uri, link.name) == (f"audio://{speech['audio_id']}/file", speech["audio_id"])
+        assert (link.mime_type, link.size) == ("audio/mpeg", Path(speech["path"]).stat().st_size)
         assert link.title == TEXT
         [content] = (await client.read_resource(link.uri)).contents
         assert isinstance(content, BlobResourceContents)
-        assert base64.b64decode(content.blob) == Path(speech["wav_path"]).read_bytes()
+        assert content.mime_type == link.mime_type
+        assert base64.b64decode(content.blob) == Path(speech["path"]).read_bytes()
     assert isinstance(sound, AudioContent)
     assert sound.mime_type == "audio/mpeg"
     assert base64.b64decode(sound.data) == Path(speech["path"]).read_bytes()

@@ -260,6 +260,18 @@ async def test_a_session_subscribes_to_a_hundred_resources_at_most(server: Hybri
         assert stream.honored.resource_subscriptions == uris[:100]
 
 
+async def test_whether_a_resource_can_be_subscribed_to_is_known_without_listing_what_was_made(
+    server: HybridServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        pytest.fail("what was made was listed")
+
+    monkeypatch.setattr(server.app.artifacts, "recent", refuse)
+    uris = ["status://", *(f"nothing://{number}" for number in range(99)), "voices://"]
+    async with Client(server) as new, new.listen(resource_subscriptions=uris) as stream:
+        assert stream.honored.resource_subscriptions == ["status://"]  # of the first hundred
+
+
 async def test_each_era_has_its_own_way_to_subscribe(server: HybridServer) -> None:
     async with Client(server) as new:
         with pytest.raises(MCPError) as refused:

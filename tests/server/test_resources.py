@@ -114,6 +114,47 @@ async def test_of_thousands_the_last_fifty_are_listed_and_sources_are_not(settin
     assert [one.title for one in listed] == [f"第{number}話" for number in range(58, 8, -1)]
 
 
+async def transcript(artifacts: Artifacts, heard: bytes) -> str:
+    artifact = artifact_id("transcript", {})
+    async with artifacts.making(artifact) as draft:
+        assert isinstance(draft, Draft)
+        draft.write_text("transcript.json", "{}")
+        (draft.folder / "transcript.txt").write_bytes(heard)
+    return artifact
+
+
+async def test_what_is_damaged_leaves_the_rest_of_the_list_and_is_called_damaged(settings: Settings) -> None:
+    async with open_app(settings) as app, Client(build_server(app)) as client:
+        damaged = await transcript(app.artifacts, b"\xff")
+        await keep(app.artifacts, 1)
+        assert [one.title for one in await made_things(client)] == ["第1話"]
+        with pytest.raises(MCPError, match=r"transcript\.txt is damaged"):
+            await client.read_resource(f"transcript://{damaged}/text")
+
+
+async def test_half_a_character_in_a_title_is_replaced(settings: Settings) -> None:
+    async with open_app(settings) as app, Client(build_server(app)) as client:
+        manifest = app.artifacts.root / await keep(app.artifacts, 1) / "manifest.json"
+        manifest.write_text(manifest.read_text(encoding="utf-8").replace("第1話", r"\ud800話"), encoding="utf-8")
+        assert [one.title for one in await made_things(client)] == ["?話"]
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+async def test_what_stands_in_the_place_of_a_file_is_not_read(
+    settings: Settings, tmp_path: Path, kind: Literal["link", "pipe"]
+) -> None:
+    (tmp_path / "secret").write_text("secret")
+    async with open_app(settings) as app, Client(build_server(app)) as client:
+        script = await keep(app.artifacts, 1)
+        path = app.artifacts.root / script / "script.md"  # of which the manifest knows nothing
+        if kind == "link":
+            path.symlink_to(tmp_path / "secret")
+        else:
+            os.mkfifo(path)
+        with pytest.raises(MCPError, match=r"script\.md is damaged"):
+            await client.read_resource(f"script://{script}/markdown")
+
+
 async def test_a_data_folder_that_cannot_be_listed_leaves_the_rest_of_the_list(
     client: Client, example: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +181,7 @@ async def test_a_transcript_is_titled_by_what_was_heard(settings: Settings, spee
         assert heard["text"].startswith(listed.title.rstrip("…"))
         assert await text(client, f"transcript://{heard['transcript_id']}/text") == heard["text"] + "\n"
         assert " --> " in await text(client, f"transcript://{heard['transcript_id']}/srt")
+        assert (await text(client, f"transcript://{heard['transcript_id']}/vtt")).startswith("WEBVTT\n")
 
 
 # --- templates ---
@@ -154,8 +196,11 @@ async def test_every_template_has_a_title_a_description_and_a_type(client: Clien
         "script://{id}/markdown",
         "audio://{id}/srt",
         "audio://{id}/vtt",
+        "audio://{id}/report",
+        "audio://{id}/file",
         "transcript://{id}/text",
         "transcript://{id}/srt",
+        "transcript://{id}/vtt",
         "voices://{+name}",
         "models://{+name}",
     ]
@@ -172,6 +217,19 @@ async def test_a_script_is_read_as_markdown_and_a_narration_as_subtitles(
     speech = await done(client, "synthesize_voice", text="海馬は場所を覚える。")
     assert (await text(client, f"audio://{speech['audio_id']}/srt")).startswith("1\n00:00:00,")
     assert (await text(client, f"audio://{speech['audio_id']}/vtt")).startswith("WEBVTT\n")
+    assert "海馬は場所を覚える。" in await text(client, f"audio://{speech['audio_id']}/report")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("audio_format", "mime_type"), [("wav", "audio/wav"), ("mp3", "audio/mpeg")])
+async def test_a_recording_is_read_in_the_format_it_was_asked_for(
+    client: Client, audio_format: str, mime_type: str
+) -> None:
+    speech = await done(client, "synthesize_voice", text="海馬は場所を覚える。", format=audio_format)
+    [content] = (await client.read_resource(f"audio://{speech['audio_id']}/file")).contents
+    assert isinstance(content, BlobResourceContents)
+    assert content.mime_type == mime_type
+    assert base64.b64decode(content.blob) == Path(speech["path"]).read_bytes()
 
 
 @pytest.mark.parametrize(
