@@ -22,7 +22,7 @@ from hybrid_mcp.script.model import Cast, CleanText, OneLine, Paper, Style
 from hybrid_mcp.threads import in_thread
 from hybrid_mcp.tools import schemas
 from hybrid_mcp.tools.arguments import source_of
-from hybrid_mcp.tools.explaining import explained
+from hybrid_mcp.tools.explaining import explained, refuse_crowds
 
 if TYPE_CHECKING:
     from hybrid_mcp.script.source import Source
@@ -246,8 +246,9 @@ class _Offered(Prompt):
         context: Context[Any, Any],  # noqa: ARG002  (the SDK gives it)
     ) -> list[Message]:
         """See `Prompt.render`. What is left empty, as forms send it, counts as left out."""
-        given = {name: value.strip() for name, value in (arguments or {}).items() if value.strip()}
         try:
+            refuse_crowds(arguments or {})
+            given = {name: value.strip() for name, value in (arguments or {}).items() if value.strip()}
             return [UserMessage(await self.tells(self.form.model_validate(given)))]
         except ValidationError as error:
             said = explained(error, schemas.for_arguments(self.form.model_json_schema()), self.language)

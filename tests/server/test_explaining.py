@@ -14,6 +14,8 @@ from hybrid_mcp.config import Settings
 
 PAPER = {"title": "t", "abstract": "海馬は記憶に関わる。"}
 ROLES = [{"name": f"役{number}"} for number in range(5)]
+NAMES = {f"n{number}": "" for number in range(501)}
+PARTS: list[list[list[str]]] = [[[]] * 400] * 400
 TWINS = [{"name": "a / b"}, {"name": "a / b"}]
 
 
@@ -87,6 +89,20 @@ async def test_wrong_arguments_are_explained_in_plain_english(
 async def test_a_prompt_is_explained_in_one_language_too(japanese: Client) -> None:
     with pytest.raises(MCPError, match=r"^cast: 「役」という役が2つあります。別の名前にしてください。$"):
         await japanese.get_prompt("write_script", {"title": "t", "abstract": "海馬。", "cast": "役；役"})
+
+
+@pytest.mark.parametrize("arguments", [NAMES, {"paper": NAMES}, {"cast": [{"voice": NAMES}]}, {"cast": PARTS}])
+async def test_very_many_arguments_are_refused_before_any_is_looked_at(
+    japanese: Client, arguments: dict[str, Any]
+) -> None:
+    assert await said(japanese, "generate_script", arguments) == (
+        "引数が多すぎます。名前は 1 つのオブジェクトに 500 個、オブジェクトと配列と名前は全部で 130,000 個までです。"
+    )
+
+
+async def test_a_prompt_takes_no_more_names_than_a_tool(client: Client) -> None:
+    with pytest.raises(MCPError, match=r"^There are too many arguments: at most 500 names in an object"):
+        await client.get_prompt("write_script", NAMES)
 
 
 async def test_marks_piled_up_without_end_are_refused(client: Client) -> None:

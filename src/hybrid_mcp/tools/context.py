@@ -15,10 +15,10 @@ from mcp.types import MISSING_REQUIRED_CLIENT_CAPABILITY, CallToolResult, Conten
 from pydantic import Field, ValidationError
 
 from hybrid_mcp.app import App
-from hybrid_mcp.errors import HybridError
+from hybrid_mcp.errors import HybridError, InvalidInput
 from hybrid_mcp.languages import Bilingual, Language
 from hybrid_mcp.tools import schemas
-from hybrid_mcp.tools.explaining import explained
+from hybrid_mcp.tools.explaining import explained, refuse_crowds
 
 _BETWEEN_REPORTS = 0.2
 """Seconds between two progress messages: enough for a bar, few enough for a log."""
@@ -56,7 +56,10 @@ class HybridTool(Tool):
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         """See `Tool.run`. What we can explain reaches the model as a sentence; a crash stays hidden."""
         try:
+            refuse_crowds(arguments)
             result = await super().run(arguments, context, convert_result)
+        except InvalidInput as error:
+            raise ToolError(error.text(self.language)) from error
         except UnexpectedToolError as error:
             if isinstance(error.__cause__, HybridError):
                 # Names of files may hold bytes that are no text.

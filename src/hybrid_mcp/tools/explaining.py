@@ -9,9 +9,15 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from hybrid_mcp.errors import Unfit
+from hybrid_mcp.errors import InvalidInput, Unfit
 from hybrid_mcp.languages import Bilingual, Language
 
+_MOST_NAMES = 500
+"""In one object. A JSON schema that local_llm is given may have many."""
+_MOST_ITEMS = 500
+"""Items of an array that are looked into: no array of objects may have more."""
+_MOST_PARTS = 130_000
+"""Objects, arrays and names in all: the longest script that may be saved has 125,000."""
 _TOLD = 5
 _NAMED = 8
 """Names that are offered for an unknown one."""
@@ -34,6 +40,28 @@ _KINDS = {
     "model": Bilingual(ja="オブジェクト", en="an object"),
 }
 """By the first word of pydantic's names for what is of another type."""
+
+
+def refuse_crowds(arguments: dict[str, Any]) -> None:
+    """Look at the numbers before each name and value is looked at, which takes time that nobody else has meanwhile.
+
+    Raises:
+        InvalidInput: `arguments` have more names, or more parts, than any of ours.
+    """
+    parts: list[dict[str, Any] | list[Any]] = [arguments]
+    looked_at = 0
+    while parts:
+        part = parts.pop()
+        looked_at += 1 + len(part) * isinstance(part, dict)
+        if looked_at > _MOST_PARTS or (isinstance(part, dict) and len(part) > _MOST_NAMES):
+            raise InvalidInput(
+                ja=f"引数が多すぎます。名前は 1 つのオブジェクトに {_MOST_NAMES} 個、"
+                f"オブジェクトと配列と名前は全部で {_MOST_PARTS:,} 個までです。",
+                en=f"There are too many arguments: at most {_MOST_NAMES} names in an object, "
+                f"and {_MOST_PARTS:,} objects, arrays and names in all.",
+            )
+        inside = part.values() if isinstance(part, dict) else part[:_MOST_ITEMS]
+        parts.extend(inner for inner in inside if isinstance(inner, (dict, list)))
 
 
 def explained(error: ValidationError, schema: Mapping[str, Any], language: Language) -> str:
