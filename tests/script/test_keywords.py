@@ -17,6 +17,8 @@ from hybrid_mcp.script.keywords import keywords
         ("中世日本の村を調べた。", "中世日本"),
         ("電池はNa2Fe(SO4)2を使う。", "電池"),
         ("COVID-19の流行を調べた。", "COVID-19"),
+        ("ケイ藻Skeletonema costatumを培養した。", "Skeletonema costatum"),
+        ("ケイ藻Skeletonema costatumを培養した。", "ケイ藻"),
     ],
 )
 def test_compounds_keep_their_beginning_and_end(text: str, word: str) -> None:

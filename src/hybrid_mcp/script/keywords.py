@@ -14,9 +14,9 @@ _SUDACHI_LIMIT = 16_000
 """Characters of one text that are looked at: Sudachi refuses more than 49,149 bytes."""
 # Nobody searches for an address.
 _ADDRESS = re.compile(r"https?://\S+|www\.\S+|\b(?:doi:\s*)?10\.\d{4,9}/\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.ASCII)
-# SGLT2, COVID-19, NGC 1365, Na2Fe(SO4)2.
+# SGLT2, COVID-19, NGC 1365, Na2Fe(SO4)2, Skeletonema costatum.
 _LATIN = re.compile(
-    r"[A-Z]{2,5} \d+(?![.\d])|(?:\d+[A-Za-z]|[A-Za-z])[A-Za-z0-9]*(?:[-/.][A-Za-z0-9]+|\([A-Za-z0-9]+\)[A-Za-z0-9]*)*"
+    r"[A-Z]{2,5} \d+(?![.\d])|(?<![A-Za-z0-9])[A-Z][a-z]{2,} [a-z]{3,}(?![A-Za-z0-9])|(?:\d+[A-Za-z]|[A-Za-z])[A-Za-z0-9]*(?:[-/.][A-Za-z0-9]+|\([A-Za-z0-9]+\)[A-Za-z0-9]*)*"
 )
 # Suffixes that say when or where, not what (サイクル後).
 _JA_WHEN = frozenset("後 前 中 間 時 下 上 内 等 別 毎 ごと".split())
@@ -116,7 +116,8 @@ def _stem(words: str) -> str:
 def _compounds(text: str) -> list[str]:
     """Runs of nouns, as one word each: 海馬 + 依存 + 記憶, 非 + アルコール, SGLT2 + 阻害薬, 2 + 型 + 糖尿病.
 
-    Latin words stay whole, which Sudachi would cut (SGLT + 2). Figures and lone suffixes are left out.
+    Latin words stay whole, which Sudachi would cut (SGLT + 2), and two that make a name (Skeletonema costatum) join no
+    others. Figures and lone suffixes are left out.
     """
     text = _ADDRESS.sub("。", text[:_SUDACHI_LIMIT])
     found: list[str] = []
@@ -124,12 +125,16 @@ def _compounds(text: str) -> list[str]:
     run = _Run()
     for latin in _LATIN.finditer(text):
         _add_japanese(run, text[start : latin.start()], found)
-        named = latin.group().casefold() not in _EN_STOP and _TAG.fullmatch(latin.group()) is not None
-        if not named or (run.words and run.words[-1].isascii()):
+        word = latin.group()
+        named = _EN_STOP.isdisjoint(word.casefold().split(" ")) and _TAG.fullmatch(word) is not None
+        name = " " in word and word[-1].islower()
+        if not named or name or (run.words and run.words[-1].isascii()):
             run.end(found)
         if named:
-            run.words.append(latin.group())
+            run.words.append(word)
             run.whole = len(run.words)
+        if name:
+            run.end(found)
         start = latin.end()
     _add_japanese(run, text[start:], found)
     run.end(found)
