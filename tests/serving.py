@@ -23,6 +23,8 @@ class Served:
     base: str
     sidecar: str
     """Base address; empty when there is none."""
+    sse: str
+    """Of MCP for old clients; empty when it is not served."""
 
 
 @asynccontextmanager
@@ -50,9 +52,12 @@ async def started(
         assert said, "the server did not start"
     drained = asyncio.create_task(process.stderr.read())
     url, *beside = said.decode().split()
+    base = url.removesuffix("/mcp")
+    sidecar = next((one.removesuffix("/health") for one in beside if one.endswith("/health")), "")
+    sse = next((one for one in beside if one.endswith("/sse")), "")
     try:
         async with asyncio.timeout(within):
-            yield Served(process, url, url.removesuffix("/mcp"), beside[0].removesuffix("/health") if beside else "")
+            yield Served(process, url, base, sidecar, sse)
     finally:
         if process.returncode is None:
             process.kill()

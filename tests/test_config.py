@@ -1,11 +1,12 @@
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from hybrid_mcp.config import Settings, unknown_variables
+from hybrid_mcp.config import Serving, Settings, unknown_variables
 
 EXAMPLE = Path(__file__).parents[1] / "env.hybrid.example"
 
@@ -158,6 +159,35 @@ def test_a_refused_address_is_told_without_its_password(monkeypatch: pytest.Monk
         Settings()
     assert "MARKED" not in str(refused.value)
     assert "…@" in str(refused.value)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are Unicode there")
+@pytest.mark.parametrize("name", ["DATA_DIR", "MODELS_DIR", "ALLOWED_ROOTS"])
+def test_a_folder_whose_name_is_not_unicode_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"HYBRID_MCP_{name}", os.fsdecode(b"/data-\xff"))
+    with pytest.raises(ValidationError, match="UTF-8") as refused:
+        Settings()
+    assert str(refused.value).encode()
+
+
+@pytest.mark.parametrize("value", ["*", "mcp.*", "*.example.org", "https://one", "one/mcp", "o ne", "::1", "例え.jp"])
+def test_a_host_that_no_request_could_name_is_refused(value: str) -> None:
+    with pytest.raises(ValidationError, match="write each as"):
+        Serving.model_validate({"allowed_hosts": value})
+
+
+@pytest.mark.parametrize("value", ["*", "one", "https://one/", "https://one/mcp", "https://*.one", "null", "https://"])
+def test_an_origin_that_no_request_could_name_is_refused(value: str) -> None:
+    with pytest.raises(ValidationError, match="write each as"):
+        Serving.model_validate({"allowed_origins": value})
+
+
+def test_hosts_and_origins_are_kept_in_small_letters() -> None:
+    serving = Serving.model_validate(
+        {"allowed_hosts": "MCP.example.org:8443, [::1]", "allowed_origins": "HTTPS://Mcp.example.org,https://two:*"}
+    )
+    assert serving.allowed_hosts == ("mcp.example.org:8443", "[::1]")
+    assert serving.allowed_origins == ("https://mcp.example.org", "https://two:*")
 
 
 @pytest.mark.parametrize("value", ["", " "])

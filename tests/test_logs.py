@@ -15,7 +15,7 @@ from hybrid_mcp import logs
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    names = ("", "httpx", "httpx2")
+    names = ("", "httpx", "httpx2", "uvicorn.error")
     levels = [logging.getLogger(name).level for name in names]
     yield
     for name, level in zip(names, levels, strict=True):
@@ -28,6 +28,13 @@ def test_addresses_that_are_asked_are_not_logged(level: str) -> None:
     logs.configure(level)
     assert not logging.getLogger("httpx2").isEnabledFor(logging.INFO)
     assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
+
+
+@pytest.mark.parametrize("level", ["INFO", "WARNING", "ERROR"])
+def test_requests_that_are_none_are_not_logged_but_crashes_are(level: str) -> None:
+    logs.configure(level)
+    assert not logging.getLogger("uvicorn.error").isEnabledFor(logging.WARNING)
+    assert logging.getLogger("uvicorn.error").isEnabledFor(logging.ERROR)
 
 
 def test_what_is_asked_again_is_not_logged() -> None:

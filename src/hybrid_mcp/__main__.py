@@ -194,13 +194,13 @@ async def _serve_stdio(settings: Settings) -> int:
 
 async def _sidecar_or_not(app: App) -> None:
     """The sidecar of a server on stdio, of which there may be several: the first one has the port."""
-    from hybrid_mcp.http import listen, serving_beside  # noqa: PLC0415
+    from hybrid_mcp.http import listen_beside, serving_beside  # noqa: PLC0415
 
     serving = app.settings.serve
     if not serving.sidecar:
         return
     try:
-        listener = listen("127.0.0.1", serving.sidecar_port)
+        listener = listen_beside(serving.sidecar_port)
     except PortUnusable as error:
         logging.getLogger(__name__).warning("no sidecar", extra={"reason": error.text("en")})
         return
@@ -211,19 +211,22 @@ async def _sidecar_or_not(app: App) -> None:
 
 async def _serve_http(settings: Settings) -> int:
     """Serve until SIGINT or SIGTERM; then let calls end, and clean up."""
-    from hybrid_mcp.http import listen, serve_http, serving_beside, url_of  # noqa: PLC0415
+    from hybrid_mcp.http import listen, listen_beside, security, serve_http, serving_beside, url_of  # noqa: PLC0415
     from hybrid_mcp.opening import open_app  # noqa: PLC0415
     from hybrid_mcp.server import build_server  # noqa: PLC0415
 
     serving = settings.serve
+    security(serving)  # refuses before anything is opened and told
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listen(serving.host, serving.port))
         app = await stack.enter_async_context(open_app(settings))
         told = url_of(listener, "/mcp")
         if serving.sidecar:
-            beside = stack.enter_context(listen("127.0.0.1", serving.sidecar_port))
+            beside = stack.enter_context(listen_beside(serving.sidecar_port))
             await stack.enter_async_context(serving_beside(_build_api()(app), beside))
             told += f"  {url_of(beside, '/health')}"
+        if serving.with_sse:
+            told += f"  {url_of(listener, '/sse')}"
         server = build_server(app)
         _started()
         sys.stderr.write(f"{told}\n")

@@ -90,6 +90,30 @@ def _can_be_asked(url: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.host) and port != 0 and len(url.split()) == 1
 
 
+_HOST = r"(\[[0-9a-f:.]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*)(:\d{1,5}|:\*)?"
+"""A name or address, and a port or any port; in small letters."""
+
+
+def _host(value: str) -> str:
+    """A `Host` that is allowed. Names are the same in capitals (RFC 9110, 4.2.3)."""
+    if not re.fullmatch(_HOST, value.lower()):
+        raise ValueError(
+            f"not a host: {shown(value)!r}; write each as mcp.example.org or mcp.example.org:8443 "
+            "/ mcp.example.org か mcp.example.org:8443 の形で書いてください"
+        )
+    return value.lower()
+
+
+def _origin(value: str) -> str:
+    """An `Origin` that is allowed."""
+    if not re.fullmatch(rf"[a-z][a-z0-9+.-]*://{_HOST}", value.lower()):
+        raise ValueError(
+            f"not an origin: {shown(value)!r}; write each as https://mcp.example.org, without a path "
+            "/ https://mcp.example.org の形で、パスを付けずに書いてください"
+        )
+    return value.lower()
+
+
 def _engine_name(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", value) or value in ("openjtalk", "speech"):
         raise ValueError(f"{value!r} cannot be an engine's name; use a-z, 0-9, - and _ / エンジンの名前にできません")
@@ -107,6 +131,8 @@ def _none(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names), AfterValidator(_once)]
+_Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_names)]
+_Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_names)]
 Url = Annotated[str, AfterValidator(_address)]
 _EngineUrls = dict[Annotated[str, AfterValidator(_engine_name)], Annotated[Url, MinLen(1)]]
 Urls = Annotated[_EngineUrls, NoDecode, BeforeValidator(_urls)]
@@ -256,10 +282,10 @@ class Serving(_Group):
     host: str = Field("127.0.0.1", min_length=1, description="Address HTTP listens on.")
     port: int = Field(8001, ge=0, le=65535, description="Port of HTTP; 0: any free one.")
     with_sse: bool = Field(False, description="Serve the old HTTP+SSE transport at `/sse` too.")
-    allowed_hosts: Names = Field(
+    allowed_hosts: _Hosts = Field(
         (), description="Names by which clients may call the server (`Host`), besides this machine's own."
     )
-    allowed_origins: Names = Field(
+    allowed_origins: _Origins = Field(
         (), description="Web pages that may call it (`Origin`), as `https://host`, besides this machine's own."
     )
     max_message_bytes: int = Field(64 * 2**20, ge=4096, description="Largest message that is taken, in bytes.")
@@ -359,9 +385,17 @@ class Settings(BaseSettings):
 
 def _absolute(path: Path) -> Path:
     try:
-        return path.expanduser().absolute()
+        absolute = path.expanduser().absolute()
     except RuntimeError as error:  # ~somebody who is not here
         raise ValueError(str(error)) from error
+    try:
+        str(absolute).encode()
+    except UnicodeEncodeError as error:  # every answer that names a file of it would fail
+        raise ValueError(
+            f"not Unicode: {os.fsencode(absolute)!r}; choose a folder whose name is UTF-8 "
+            "/ 名前が UTF-8 のフォルダにしてください"
+        ) from error
+    return absolute
 
 
 def unknown_variables() -> dict[str, str]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import os
+import re
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any
 
@@ -32,6 +34,9 @@ _LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _BACKLOG = 2048
 _KEEP_ALIVE = 75
 """Seconds an idle connection is kept: longer than the pauses of a person at work, as browsers and proxies do."""
+_HOST = rb"(\[[^\]]*\]|[^:/@\[\]]*)(:\d{0,5})?"
+_FORMS = {b"host": re.compile(_HOST), b"origin": re.compile(rb"null|[a-z][a-z0-9+.-]*://" + _HOST)}
+"""How the headers that decide who may call are written (RFC 9110, 7.2; RFC 6454, 6.2)."""
 
 
 def security(serving: Serving) -> TransportSecuritySettings:
@@ -57,24 +62,51 @@ def security(serving: Serving) -> TransportSecuritySettings:
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens; port 0 takes any free one.
 
-    Ours, and not uvicorn's: there a busy port ends the whole process.
+    Raises:
+        PortUnusable: it cannot be had.
+    """
+    try:
+        return _listen(host, port)
+    except OSError as error:
+        raise PortUnusable(
+            ja=f"{host} のポート {port} で待ち受けられません。別のプログラムが使っていないか確かめるか、"
+            "--port で別のポートを指定してください。",
+            en=f"Cannot listen on port {port} of {host} ({_reason(error)}). See whether another program uses it, or "
+            "choose another port with --port.",
+        ) from error
+
+
+def listen_beside(port: int) -> socket.socket:
+    """A socket for the sidecar, on this machine; port 0 takes any free one.
 
     Raises:
         PortUnusable: it cannot be had.
     """
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+        return _listen("127.0.0.1", port)
     except OSError as error:
         raise PortUnusable(
-            ja=f"{host} のポート {port} で待ち受けられません ({error.strerror})。別のプログラムが使っていないか確かめるか、"
-            "別のポートを指定してください。",
-            en=f"Cannot listen on port {port} of {host} ({error.strerror}). See whether another program uses it, or "
-            "choose another port.",
+            ja=f"サイドカー (/health と /metrics) がポート {port} で待ち受けられません。別のプログラムが使っていないか"
+            "確かめるか、--sidecar-port で別のポートを指定するか、--no-sidecar で止めてください。",
+            en=f"The sidecar (/health and /metrics) cannot listen on port {port} ({_reason(error)}). See whether "
+            "another program uses it, choose another port with --sidecar-port, or go without it with --no-sidecar.",
         ) from error
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Ours, and not uvicorn's: there a busy port ends the whole process."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     # A peer that vanished without a word is noticed by the kernel, and its connection closed.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return listener
+
+
+def _reason(error: OSError) -> str:
+    """Why in a few words: asyncio's and `create_server`'s errors tell the address again, and in Python's form."""
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return str(error.strerror)
+    return os.strerror(error.errno)
 
 
 def url_of(listener: socket.socket, path: str = "") -> str:
@@ -193,6 +225,8 @@ class _Requests:
     """The requests that are being answered, so that they can be waited for, and ended.
 
     Uvicorn waits for all of them alike; but streams of notices are open as long as their client.
+
+    What decides who may call is refused where it can be read in two ways: checkers and applications would differ.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -205,8 +239,16 @@ class _Requests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # llhttp leaves the spaces that may follow a value, which are no part of it (RFC 9110, 5.5).
-        scope["headers"] = [(name, value.rstrip(b" \t")) for name, value in scope["headers"]]
+        # Host and Origin are the same in capitals, which those who compare them do not know.
+        scope["headers"] = headers = [
+            (name, value.rstrip(b" \t").lower() if name in _FORMS else value.rstrip(b" \t"))
+            for name, value in scope["headers"]
+        ]
         response = _Response(send)
+        if not _is_plain(headers):
+            refusal = PlainTextResponse("Send one Host, as host:port, and at most one Origin.", 400)
+            await refusal(scope, receive, response)
+            return
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  (we are in one)
         self._open.add(task)
@@ -241,19 +283,32 @@ class _Requests:
             self._no_calls.set()
 
 
+def _is_plain(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether Host and Origin can be read in one way only.
+
+    The SDK compares the beginning alone where any port is allowed: http://localhost:8001.evil.example would pass.
+    """
+    deciding = [(name, value) for name, value in headers if name in _FORMS]
+    names = [name for name, _ in deciding]
+    return len(names) == len(set(names)) and all(_FORMS[name].fullmatch(value) for name, value in deciding)
+
+
 class _Response:
     """What was sent of an answer."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._begun = False
+        self._begun = self._complete = False
 
     async def __call__(self, message: Message) -> None:
         self._begun = True
+        self._complete = message["type"] == "http.response.body" and not message.get("more_body", False)
         await self._send(message)
 
     async def finish(self, scope: Scope, receive: Receive) -> None:
         """Close an answer that was cut short."""
+        if self._complete:  # what came after it was cut short
+            return
         if self._begun:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
         else:

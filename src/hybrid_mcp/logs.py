@@ -22,6 +22,8 @@ def configure(level: str) -> None:
     logging.basicConfig(level=number, handlers=[handler])
     for library in ("httpx2", "httpx"):  # they tell whole addresses: a text to be spoken, a user's token
         logging.getLogger(library).setLevel(max(number, logging.WARNING))
+    if level != "DEBUG":  # it warns of every request that it does not understand: of strangers' mistakes, not of ours
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
 class _Structured(logging.Formatter):
