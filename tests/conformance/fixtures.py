@@ -333,8 +333,8 @@ async def static_binary() -> bytes:
     return base64.b64decode(_PNG)
 
 
-async def watched() -> str:
-    return "Watched resource content"
+async def watched(what: str) -> str:
+    return f"Watched {what} content"
 
 
 async def template(id: str) -> str:  # noqa: A002  (named in the URI)
@@ -344,7 +344,7 @@ async def template(id: str) -> str:  # noqa: A002  (named in the URI)
 _RESOURCES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("test://static-text", "text/plain", static_text),
     ("test://static-binary", "image/png", static_binary),
-    ("test://watched-resource", "text/plain", watched),
+    ("test://watched-{what}", "text/plain", watched),  # a template: ours are all that can be subscribed to besides
     ("test://template/{id}/data", "application/json", template),
 )
 
