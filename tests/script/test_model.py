@@ -55,6 +55,12 @@ def test_marks_piled_up_without_end_are_refused_and_accents_are_not() -> None:
         Paper(title="a" + "\u0315\u0300" * 500_000, abstract="眠る。")
 
 
+def test_marks_piled_up_are_found_wherever_they_begin() -> None:
+    for before in range(62):
+        assert accepted("あ" * before + "\u0315" * 30 + "あ" * 40)
+        assert not accepted("あ" * before + "\u0315" * 31 + "あ" * 40)
+
+
 def test_a_line_shares_its_words_with_a_span_however_the_span_is_stored() -> None:
     said = "ガラスのビーズでグラフェンのバンドギャップが広がるデータです。"
     span = unicodedata.normalize("NFD", said)

@@ -18,10 +18,11 @@ _MARKS = re.compile(r"[\W_]")
 _UNFIT = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # Normalising takes quadratic time over marks in a row; Unicode's stream-safe format allows 30 (UAX #15, 13).
-_STACKED = re.compile(
+_MARK = re.compile(
     "[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0e38-\u0e3a\u0e48-\u0e4b\u1ab0-\u1aff"
-    "\u1dc0-\u1dff\u20d0-\u20ff\u302a-\u302f\u3099\u309a\ufe20-\ufe2f]{31}"
+    "\u1dc0-\u1dff\u20d0-\u20ff\u302a-\u302f\u3099\u309a\ufe20-\ufe2f]"
 )
+_STACKED = re.compile(_MARK.pattern + "{31}")
 
 PAUSE_AFTER_LINE = 0.45
 PAUSE_AFTER_SECTION = 1.1
@@ -34,7 +35,8 @@ Origin = Literal["title", "authors", "publication_year", "abstract", "full_text"
 def _clean(text: str) -> str:
     """Refuse what no engine can speak or store; form feeds of pasted PDFs become line breaks."""
     text = text.replace("\f", "\n").replace("\v", "\n")
-    if stacked := _STACKED.search(text):
+    # Of 31 in a row, one stands at such a place: a thirtieth of the time for a text without.
+    if _MARK.search(text[30::31]) and (stacked := _STACKED.search(text)):
         position = stacked.start()
         raise Unfit(
             en=f"more than 30 combining marks in a row at character {position}; remove them",
