@@ -263,8 +263,8 @@ def _opened(path: str, flags: int) -> int:
 def damaged(path: Path) -> StorageError:
     """The error that a file or folder is not what was put there."""
     return StorageError(
-        ja=f"{path} が壊れています。そのフォルダを消して、もう一度作ってください。",
-        en=f"{path} is damaged. Delete its folder and make it again.",
+        ja=f"{path} が壊れています。フォルダを消して、もう一度作ってください。",
+        en=f"{path} is damaged. Delete the folder and make it again.",
     )
 
 

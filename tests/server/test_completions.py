@@ -77,6 +77,9 @@ async def test_ids_are_completed_newest_first_each_of_its_kind(app: App, client:
     assert (await in_template(client, "script://{id}/markdown", "id", "script-")).values == scripts[::-1]
     assert (await in_prompt(client, "write_script", "source_id", "")).values == sources[::-1]
     assert (await in_template(client, "audio://{id}", "id", "")).values == []
+    recordings = await keep(app, "audio", range(2))
+    for template in ("audio://{id}/report", "audio://{id}/file"):
+        assert (await in_template(client, template, "id", "")).values == recordings[::-1]
     [of_hash] = (await in_template(client, "script://{id}", "id", scripts[0].removeprefix("script-")[:8])).values
     assert of_hash == scripts[0]
 

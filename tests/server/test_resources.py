@@ -6,6 +6,7 @@ import base64
 import errno
 import json
 import os
+import threading
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -137,6 +138,24 @@ async def test_half_a_character_in_a_title_is_replaced(settings: Settings) -> No
         manifest = app.artifacts.root / await keep(app.artifacts, 1) / "manifest.json"
         manifest.write_text(manifest.read_text(encoding="utf-8").replace("第1話", r"\ud800話"), encoding="utf-8")
         assert [one.title for one in await made_things(client)] == ["?話"]
+
+
+async def test_an_id_is_looked_for_beside_the_loop(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[threading.Thread] = []
+    scandir = os.scandir
+
+    def watched(path: Path) -> Any:
+        looked.append(threading.current_thread())
+        return scandir(path)
+
+    async with open_app(settings) as app, Client(build_server(app)) as client:
+        newest = await keep(app.artifacts, 1)
+        monkeypatch.setattr(os, "scandir", watched)
+        with pytest.raises(MCPError, match=f"The newest: {newest}"):
+            await client.read_resource("script://script-0000000000000000")
+        monkeypatch.undo()
+    assert looked
+    assert threading.main_thread() not in looked
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe"])

@@ -376,10 +376,10 @@ async def test_a_resource_that_is_not_there_is_refused(client: Client, uri: str)
         await client.read_resource(uri)
 
 
-async def test_what_is_damaged_is_not_found_and_made_anew(client: Client, example: dict[str, Any]) -> None:
+async def test_what_is_damaged_is_told_and_made_anew(client: Client, example: dict[str, Any]) -> None:
     made = await good(client, "generate_script", paper=example["ja"])
     Path(made["path"]).write_text("{", encoding="utf-8")
-    assert "no script id" in await bad(client, "synthesize_voice", script_id=made["script_id"])
+    assert f"{made['script_id']} is damaged" in await bad(client, "synthesize_voice", script_id=made["script_id"])
     with pytest.raises(MCPError, match="no script id"):
         await client.read_resource(f"script://{made['script_id']}")
     assert await good(client, "generate_script", paper=example["ja"]) == made
