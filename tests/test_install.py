@@ -365,10 +365,12 @@ def test_claude_code_that_is_not_there_is_told_with_what_was_looked_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path
 ) -> None:
     monkeypatch.setenv("HYBRID_MCP_LANGUAGE", "en")
-    assert main(["install", "claude-code", "--remove"]) == 1
+    assert main(["install", "claude-code"]) == 1
     told = capsys.readouterr().err
     assert f"({home}/.claude.json and {home}/.claude do not exist)" in told
     assert "claude mcp add --scope user hybrid-mcp -- " in told
+    assert main(["install", "claude-code", "--remove"]) == 1
+    assert "claude mcp add" not in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")

@@ -30,6 +30,7 @@ from hybrid_mcp.languages import Bilingual, Language
 HostName = Literal["claude-desktop", "claude-code", "cursor", "vscode"]
 _BOM = "\ufeff"
 _TRIAL_SECONDS = 60.0
+_NOTHING = Bilingual(ja="", en="")
 P = TypeVar("P", bound=PurePath)
 
 
@@ -407,8 +408,8 @@ class Installation:
     def _places(self) -> tuple[Place[Path], ...]:
         return places(self.host, sys.platform, os.environ, Path.home())
 
-    def _file(self) -> Path:
-        """The file to change.
+    def _file(self, otherwise: Bilingual = _NOTHING) -> Path:
+        """The file to change; without one, `otherwise` ends what is told.
 
         Raises:
             HostUnusable: the host is not on this machine.
@@ -419,14 +420,13 @@ class Installation:
         title, documented = HOSTS[self.host].title, self._places[-1]
         folder = documented.path.parent
         signs = (documented.path, folder / documented.sign) if documented.sign else (folder,)
-        own = self._own_command_hint()
         raise HostUnusable(
             ja=f"{title} が見つかりません ({' も '.join(map(str, signs))} {'も' if documented.sign else 'が'}ありません)。"
             "一度起動してから、もう一度実行してください。別の場所にあるときは `--file` でファイルを指定するか、`--print` の"
-            f"内容を手で書き写してください。{own.ja}",
+            f"内容を手で書き写してください。{otherwise.ja}",
             en=f"{title} was not found ({' and '.join(map(str, signs))} {'do' if documented.sign else 'does'} not exist). "
             "Start it once, then try again. If it keeps its configuration elsewhere, name the file with `--file`, or "
-            f"paste what `--print` shows by hand.{own.en}",
+            f"paste what `--print` shows by hand.{otherwise.en}",
         )
 
     def show(self, language: Language) -> None:
@@ -441,7 +441,7 @@ class Installation:
     def _own_command_hint(self) -> Bilingual:
         """What registers the server through Claude Code itself, on lines of its own; empty for other hosts."""
         if self.host != "claude-code":
-            return Bilingual(ja="", en="")
+            return _NOTHING
         # `--env` takes all that follows up to an option.
         env = [part for name, value in self.env.items() for part in ("--env", f"{name}={value}")]
         words = ["claude", "mcp", "add", *env, "--scope", "user", self.name, "--", *server_command()]
@@ -456,7 +456,7 @@ class Installation:
         Raises:
             HostUnusable: the host is not there, the server does not start, or the file cannot be changed.
         """
-        host, command, file = HOSTS[self.host], server_command(), self._file()
+        host, command, file = HOSTS[self.host], server_command(), self._file(self._own_command_hint())
         if warnings := await try_out(command, self.env):
             sys.stderr.write(f"{warnings}\n")
         said = entry(host, command, self.env)
