@@ -128,7 +128,8 @@ async def test_a_name_that_two_engines_have_is_asked_about(engines: Engines, era
     assert speech["voices"] == ["aivis:朝霧ソラ/ノーマル"]
     [asked] = person.asked
     assert asked.requested_schema["required"] == ["voice_1"]
-    assert asked.requested_schema["properties"]["voice_1"]["title"] == "朝霧ソラ"
+    assert asked.requested_schema["properties"]["voice_1"]["title"] == "Voice for '朝霧ソラ'"
+    assert "title" not in asked.requested_schema
     assert [*options(asked, "voice_1")] == ["voicevox:朝霧ソラ/ノーマル", "aivis:朝霧ソラ/ノーマル"]
     assert [called.rpartition(", ")[2] for called in options(asked, "voice_1").values()] == ["voicevox", "aivis"]
 
@@ -257,6 +258,7 @@ async def test_an_expensive_script_is_asked_about_with_its_price_and_paid_for_on
     assert (1234 * 3 + 2000 * 15) / 1e6 < about < (1234 * 3 + 4000 * 15) / 1e6 + 0.01
     assert most >= 2 * (1234 * 3 + chat.body["max_tokens"] * 15) / 1e6
     assert asked.requested_schema["properties"]["agree"]["type"] == "boolean"
+    assert "title" not in asked.requested_schema
 
 
 @pytest.mark.parametrize("answer", [DECLINES, CANCELS, accepts(agree=False)], ids=["decline", "cancel", "no"])

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from mcp.server.mcpserver import AcceptedElicitation, Context, Elicit, ElicitationResult
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS, is_version_at_least
-from pydantic import AfterValidator, BaseModel, Field, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from hybrid_mcp.app import App
 from hybrid_mcp.errors import NotAgreed
@@ -58,13 +58,18 @@ def choice(question: str, choices: Mapping[str, Choice]) -> Elicit[BaseModel]:
         ]
         for name, one in choices.items()
     }
-    return Elicit(question, create_model("Choice", **fields))
+    return Elicit(question, create_model("Choice", __config__=ConfigDict(json_schema_extra=_untitled), **fields))
 
 
 def consent(question: str, title: str) -> Elicit[BaseModel]:
     """A question to be answered with yes, which is called `title`, or no."""
     # Clients differ in what they make of a form without fields.
-    return Elicit(question, create_model("Consent", agree=Annotated[bool, Field(title=title)]))
+    return Elicit(
+        question,
+        create_model(
+            "Consent", __config__=ConfigDict(json_schema_extra=_untitled), agree=Annotated[bool, Field(title=title)]
+        ),
+    )
 
 
 def chosen(answer: ElicitationResult[BaseModel], refused: Bilingual) -> dict[str, Any]:
@@ -79,6 +84,11 @@ def chosen(answer: ElicitationResult[BaseModel], refused: Bilingual) -> dict[str
     if given.get("agree") is False:
         raise NotAgreed(ja=refused.ja, en=refused.en)
     return given
+
+
+def _untitled(form: dict[str, Any]) -> None:
+    """Not called by the English name of its class: the question says what it is."""
+    del form["title"]
 
 
 def _one_of(options: Mapping[str, str], value: str) -> str:

@@ -104,7 +104,8 @@ async def _whose_voice(
         meant = [one for one in await app.studio.meant(name) if one.language == matter.language]
         if 1 < len(meant) <= _MOST_CHOICES:
             labels = {one.id: f"{Bilingual(one.name_ja, one.name_en).in_(speaking)}, {one.engine}" for one in meant}
-            questions[question] = Choice(name, labels)
+            title = Bilingual(ja=f"「{name}」の声", en=f"Voice for {name!r}")
+            questions[question] = Choice(title.in_(speaking), labels)
     if not questions:
         return None
     told = Bilingual(
