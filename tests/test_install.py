@@ -360,7 +360,6 @@ def test_a_host_that_is_not_there_is_told_with_the_way_out(home: Path, tmp_path:
     assert list(home.iterdir()) == []
 
 
-@pytest.mark.usefixtures("home")
 def test_claude_code_that_is_not_there_is_told_with_what_was_looked_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path
 ) -> None:
