@@ -16,7 +16,7 @@ from mcp.types import CallToolResult, TextContent
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from hybrid_mcp import models
 from hybrid_mcp.config import Settings
@@ -64,15 +64,22 @@ async def demo(settings: Settings, examples: Path) -> int:
     results = {
         "list_tools": names,
         "generate_script": said.in_(settings.language),
-        "synthesize_voice": f"{speech['duration_seconds']:.1f} s, {speech['subtitle_cues']} cues",
+        "synthesize_voice": Bilingual(
+            ja=f"{speech['duration_seconds']:.1f} 秒、字幕 {speech['subtitle_cues']} 件",
+            en=f"{speech['duration_seconds']:.1f} s, {speech['subtitle_cues']} cues",
+        ).in_(settings.language),
         "transcribe": Bilingual(
             ja=f"聞き返しの誤り率 {heard['heard_back_error_rate']:.1%}",
             en=f"error rate of hearing back {heard['heard_back_error_rate']:.1%}",
         ).in_(settings.language),
-        "local_llm": f"{local['completion_tokens']} tokens, {local['model']}",
+        "local_llm": Bilingual(
+            ja=f"{local['completion_tokens']} トークン、{local['model']}",
+            en=f"{local['completion_tokens']} tokens, {local['model']}",
+        ).in_(settings.language),
     }
     _print(console, settings, steps, results, total)
-    console.print(f"\n[bold]local_llm[/] {escape(local['text'].strip())}\n", highlight=False)
+    console.print(f"\n[bold]transcribe[/] {escape(heard['note'])}", highlight=False, soft_wrap=True)
+    console.print(f"\n[bold]local_llm[/] {escape(local['text'].strip())}\n", highlight=False, soft_wrap=True)
     for name, path in (
         ("script.json", script["path"]),
         ("narration.wav", speech["wav_path"]),
@@ -86,7 +93,7 @@ async def demo(settings: Settings, examples: Path) -> int:
 
 
 class _Runner:
-    """Calls tools, with a bar for each."""
+    """Calls tools, with a bar for each; where there is no terminal to draw it on, a line."""
 
     def __init__(self, client: Client, bars: Progress, steps: list[_Step]) -> None:
         self._client = client
@@ -95,6 +102,8 @@ class _Runner:
 
     async def __call__(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         bar = self._bars.add_task(name, total=None)
+        if not self._bars.console.is_terminal:
+            self._bars.console.print(f"{name} …")
 
         async def show(progress: float, total: float | None, message: str | None) -> None:
             del message
@@ -135,7 +144,8 @@ def _bars(console: Console) -> Progress:
 
 def _print(console: Console, settings: Settings, steps: list[_Step], results: Mapping[str, str], total: float) -> None:
     heads = Bilingual(ja="手順|エンジン|時間|結果", en="Step|Engine|Time|Result").in_(settings.language).split("|")
-    table = Table(*heads, title=f"hybrid-mcp demo: {total:.1f} s")
+    # Folded where it is too long, not cut: Japanese has no spaces to break at.
+    table = Table(*(Column(head, overflow="fold") for head in heads), title=f"hybrid-mcp demo: {total:.1f} s")
     for step in steps:
         table.add_row(step.name, step.engine, f"{step.seconds:.2f} s", results[step.name])
     console.print(table)
