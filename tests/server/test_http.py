@@ -15,11 +15,13 @@ import httpx2
 import pytest
 from mcp import Client
 from mcp.client.sse import sse_client
-from serving import serving
+from serving import SERVE, serving
 
-from hybrid_mcp.config import Serving
+from hybrid_mcp.config import Serving, Settings
 from hybrid_mcp.errors import PortUnusable, SettingsWrong
-from hybrid_mcp.http import listen, security
+from hybrid_mcp.http import listen, listen_beside, mcp_over_http, security, serving_beside
+from hybrid_mcp.opening import open_app
+from hybrid_mcp.server import build_server
 
 HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 HELLO = {
@@ -57,6 +59,61 @@ def test_a_busy_port_is_told() -> None:
         listen("host.invalid", 0)
 
 
+def test_a_busy_sidecar_port_names_the_options_that_help() -> None:
+    with listen_beside(0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortUnusable) as refused:
+            listen_beside(port)
+    for language in ("ja", "en"):
+        said = refused.value.text(language)
+        assert all(part in said for part in ("--sidecar-port", "--no-sidecar", str(port)))
+    assert "in use" not in refused.value.text("ja")
+
+
+async def test_who_calls_is_read_in_one_way_only(settings: Settings) -> None:
+    named = Serving(allowed_hosts=("mcp.example.org",), allowed_origins=("https://mcp.example.org",))
+    here = "Host: 127.0.0.1"
+    cases = {
+        ("Host: LOCALHOST:8001",): 405,  # not refused: PUT is none of MCP's methods
+        ("Host: MCP.example.org",): 405,
+        (here, "Origin: HTTP://LOCALHOST:8001"): 405,
+        (here, "Origin: https://mcp.example.org"): 405,
+        (here, "Origin: https://evil.example"): 403,
+        (here, "Origin: null"): 403,
+        (here, "Origin: http://localhost:8001.evil.example"): 400,
+        (here, "Origin: http://localhost:8001@evil.example"): 400,
+        (here, "Origin: http://localhost", "Origin: https://evil.example"): 400,
+        ("Host: localhost:8001.evil.example",): 400,
+        (here, "Host: evil.example"): 400,
+    }
+    async with open_app(settings) as app:
+        asgi, manager = mcp_over_http(build_server(app), named)
+        listener = listen("127.0.0.1", 0)
+        async with manager, serving_beside(asgi, listener):
+            for headers, status in cases.items():
+                # By hand: no client sends two of them.
+                reader, writer = await asyncio.open_connection(*listener.getsockname())
+                lines = ("PUT /mcp HTTP/1.1", *headers, "Content-Length: 0", "Connection: close", "", "")
+                writer.write("\r\n".join(lines).encode())
+                answer = await reader.read()
+                writer.close()
+                assert answer.split()[1] == str(status).encode(), headers
+
+
+@pytest.mark.slow
+async def test_no_address_is_told_that_will_not_be_served(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, *SERVE, "--host", "0.0.0.0"),  # noqa: S104  (what must be refused)
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"HYBRID_MCP_DATA_DIR": str(tmp_path / "data")},
+    )
+    _, said = await process.communicate()
+    assert process.returncode == 1
+    assert b"ALLOWED_HOSTS" in said
+    assert b"http://" not in said
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.slow
 async def test_only_known_hosts_and_origins_are_answered(tmp_path: Path) -> None:
     async with serving(tmp_path / "data", "--with-sse") as served, httpx2.AsyncClient(headers=HEADERS) as http:
@@ -82,7 +139,7 @@ async def test_old_clients_use_sse(tmp_path: Path) -> None:
         async def progress(progress: float, total: float | None, message: str | None) -> None:
             heard.append(progress)
 
-        async with Client(sse_client(f"{served.base}/sse"), mode="legacy") as client:
+        async with Client(sse_client(served.sse), mode="legacy") as client:
             answer = await client.call_tool("synthesize_voice", {"text": "はい。"}, progress_callback=progress)
             assert not answer.is_error
             assert heard
