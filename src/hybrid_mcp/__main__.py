@@ -41,7 +41,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         settings = _settings(asked)
     except ValidationError as error:
         for detail in error.errors():
-            name = "__".join(str(part) for part in detail["loc"]).upper()
+            name = "__".join(part for part in detail["loc"] if isinstance(part, str)).upper()  # no place in a list
             sys.stderr.write(f"HYBRID_MCP_{name}: {detail['msg']} / 設定 HYBRID_MCP_{name} が正しくありません\n")
         return 2
     except UnicodeDecodeError:

@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from hybrid_mcp.__main__ import main
 from hybrid_mcp.config import Serving
 from hybrid_mcp.http import listen
 
@@ -143,6 +144,14 @@ async def test_a_closed_descriptor_is_refused_with_a_sentence(tmp_path: Path, cl
     assert process.returncode == 1
     assert b"closed" in told
     assert b"Traceback" not in told
+
+
+def test_an_interrupt_while_settings_are_read_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hybrid_mcp.__main__._settings", interrupted)
+    assert main(["serve"]) == 130
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
