@@ -75,11 +75,14 @@ async def test_an_answer_cut_at_its_limit_says_so(model: LlamaCpp) -> None:
     assert answer.completion_tokens == 5
 
 
-async def test_an_answer_cut_at_the_end_of_the_context_says_so(model: LlamaCpp) -> None:
-    endless = {"type": "string", "minLength": 1500}
-    answer = await model.chat(ChatRequest("hello " * (CONTEXT - 80), json_schema=endless, max_tokens=500))
+async def test_an_answer_cut_at_the_end_of_the_context_says_so(models_dir: Path) -> None:
+    context = 256
+    model = model_of(weights(models_dir), context_tokens=context)
+    endless = {"type": "string", "minLength": 700}
+    answer = await model.chat(ChatRequest("hello " * (context - 80), json_schema=endless, max_tokens=200))
     assert answer.truncated
-    assert answer.prompt_tokens + answer.completion_tokens <= CONTEXT
+    assert context - 2 <= answer.prompt_tokens + answer.completion_tokens <= context
+    await model.close()
 
 
 async def test_the_answer_is_told_piece_by_piece(model: LlamaCpp) -> None:

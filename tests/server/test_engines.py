@@ -87,7 +87,7 @@ async def test_a_dialogue_is_spoken_by_voices_of_three_engines(
         {"name": "通りすがり", "voice": "mei"},
     ]
     script = await good(
-        client, "generate_script", paper=example["ja"], style="dialogue", cast=cast, target_minutes=1, detail="full"
+        client, "generate_script", paper=example["ja"], style="dialogue", cast=cast, target_minutes=0.5, detail="full"
     )
     speakers = {line["speaker"] for section in script["script"]["sections"] for line in section["lines"]}
     assert speakers == {"先生", "生徒", "通りすがり"}
