@@ -15,10 +15,7 @@ import pytest
 from conformance.node import INSPECTOR, Finished, Node
 from serving import serving
 
-pytestmark = [
-    pytest.mark.usefixtures("models_dir"),
-    pytest.mark.timeout(300),  # dozens of programs are started
-]
+pytestmark = pytest.mark.usefixtures("models_dir")
 
 AT_ONCE = 2
 """Inspectors: each is a node of its own, and over stdio has a server of its own."""
