@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
-    asked = _parser().parse_args(arguments)
+    asked = _asked(arguments)
     try:
         settings = _settings(asked)
     except ValidationError as error:
@@ -75,6 +75,18 @@ def _main(arguments: Sequence[str] | None) -> int:
     except HybridError as error:
         sys.stderr.write(error.text(settings.language) + "\n")
         return 1
+
+
+def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What the command line says; exits with status 2 if it contradicts itself."""
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    if asked.command == "serve" and asked.transport == "stdio":
+        for name in ("host", "port", "with_sse"):
+            if getattr(asked, name) is not None:
+                option = "--" + name.replace("_", "-")
+                parser.error(f"{option} needs --transport http / {option} は --transport http と一緒に使います")
+    return asked
 
 
 def _parser() -> argparse.ArgumentParser:

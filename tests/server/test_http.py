@@ -17,6 +17,7 @@ from mcp import Client
 from mcp.client.sse import sse_client
 from serving import SERVE, serving
 
+from hybrid_mcp.__main__ import main
 from hybrid_mcp.config import Serving, Settings
 from hybrid_mcp.errors import PortUnusable, SettingsWrong
 from hybrid_mcp.http import listen, listen_beside, mcp_over_http, security, serving_beside
@@ -112,6 +113,14 @@ async def test_no_address_is_told_that_will_not_be_served(tmp_path: Path) -> Non
     assert b"ALLOWED_HOSTS" in said
     assert b"http://" not in said
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("option", [["--port", "0"], ["--host", "::1"], ["--with-sse"]])
+def test_what_only_http_has_is_refused_on_stdio(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", *option])
+    assert ended.value.code == 2
+    assert f"{option[0]} needs --transport http" in capsys.readouterr().err
 
 
 @pytest.mark.slow
