@@ -87,7 +87,7 @@ def registered(text: str) -> str:
         ("claude-desktop", "win32", {}, WINDOWS, r"C:\Users\me\AppData\Roaming\Claude\claude_desktop_config.json"),
         ("claude-desktop", "win32", {"APPDATA": r"D:\r"}, WINDOWS, r"D:\r\Claude\claude_desktop_config.json"),
         ("claude-code", "darwin", {}, MAC, "/Users/me/.claude.json"),
-        ("claude-code", "linux", {"CLAUDE_CONFIG_DIR": "/work/claude"}, LINUX, "/work/claude/.claude.json"),
+        ("claude-code", "linux", {"CLAUDE_CONFIG_DIR": "/elsewhere/claude"}, LINUX, "/elsewhere/claude/.claude.json"),
         ("claude-code", "win32", {}, WINDOWS, r"C:\Users\me\.claude.json"),
         ("cursor", "darwin", {}, MAC, "/Users/me/.cursor/mcp.json"),
         ("cursor", "win32", {}, WINDOWS, r"C:\Users\me\.cursor\mcp.json"),
